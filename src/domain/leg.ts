@@ -1,0 +1,64 @@
+/** One party's connection to a call. */
+import type { Address } from './address.ts'
+import type { LegId } from './ids.ts'
+
+export const MODES = ['listen', 'whisper', 'barge'] as const
+/** How a supervisor takes part (contract C15). */
+export type Mode = (typeof MODES)[number]
+
+/** `outbound` first party dialled, `outbound-dial` second party dialled, `inbound` the caller, `monitor` a supervisor (C12). */
+export type Origin = 'outbound' | 'outbound-dial' | 'inbound' | 'monitor'
+
+/** How a leg ended (C13). `completed` only for a leg that was answered. */
+export type EndCause = 'completed' | 'busy' | 'no-answer' | 'failed' | 'canceled'
+
+/** A leg is in exactly one of these; each carries only what is true in it. Times are epoch ms. */
+export type LegState =
+  | { readonly status: 'ringing' }
+  | { readonly status: 'answered'; readonly answeredAt: number }
+  | { readonly status: 'ended'; readonly endedAt: number; readonly answeredAt: number | null; readonly cause: EndCause }
+
+export type CallbackEvent = 'answered' | 'terminal'
+export type CallbackContentType = 'multipart/form-data' | 'application/json'
+
+/** Where, about what and how somebody wants to be called back. */
+export interface Subscription {
+  readonly url: string
+  readonly events: readonly CallbackEvent[]
+  readonly contentType: CallbackContentType
+}
+
+/** What a supervisor's leg does. The target is the conversation leg that is coached. */
+export interface Monitoring {
+  readonly mode: Mode
+  readonly targetLegId: LegId
+}
+
+export interface Leg {
+  readonly id: LegId
+  readonly address: Address
+  readonly origin: Origin
+  /** Null on conversation legs. */
+  readonly monitoring: Monitoring | null
+  readonly lastAction: '' | Mode | 'hangup'
+  readonly createdAt: number
+  readonly updatedAt: number
+  readonly state: LegState
+  /** Ring limit in ms, from creation. */
+  readonly ringMs: number
+  /** Talk limit in ms, from answer. */
+  readonly limitMs: number
+  readonly subscription: Subscription | null
+  readonly customField: string | null
+}
+
+export const isLive = (leg: Leg): boolean => leg.state.status !== 'ended'
+export const isAnswered = (leg: Leg): boolean => leg.state.status === 'answered'
+export const isConversation = (leg: Leg): boolean => leg.monitoring === null
+
+/** Talk time in ms from answer to end; 0 when never answered or still live. */
+export function onCallMs(leg: Leg): number {
+  const { state } = leg
+  if (state.status !== 'ended' || state.answeredAt === null) return 0
+  return Math.max(0, state.endedAt - state.answeredAt)
+}

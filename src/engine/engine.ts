@@ -1,0 +1,56 @@
+/**
+ * The port to whatever carries SIP and sound. Orders go down, events come up; nothing but these types is shared.
+ *
+ * Promises of an engine, proved for each by `suite.ts`:
+ *  - an order returns when it is under way (`dial`: the INVITE was handed to the network) or in force (`setHearing`:
+ *    the next sample that any ear hears obeys the table);
+ *  - every leg that was dialled or came in ends with exactly one `ended` event, also after `hangUp`, which ends a leg
+ *    at once for the house, however long the far end takes to agree;
+ *  - orders about a leg or call that the engine does not know (any more) do nothing and do not throw;
+ *  - events of one call arrive in the order in which they happened.
+ */
+import type { Address } from '../domain/address.ts'
+import type { Hearing } from '../domain/hearing.ts'
+import type { AccountId, CallId, LegId } from '../domain/ids.ts'
+import type { EndCause } from '../domain/leg.ts'
+
+export interface DialOrder {
+  readonly callId: CallId
+  readonly legId: LegId
+  readonly accountId: AccountId
+  readonly to: Address
+  /** Whom the dialled phone sees calling. */
+  readonly callerId: Address
+}
+
+export type EngineEvent =
+  /** Somebody calls in and was identified. The engine has made the ids; it sent 100 Trying and waits for `ring`, `answer` or `hangUp`. */
+  | {
+      readonly kind: 'incoming'
+      readonly callId: CallId
+      readonly legId: LegId
+      readonly accountId: AccountId
+      readonly from: Address
+      readonly dialled: Address
+      /** A registered phone of the account, or a trunk that carries one of its numbers. */
+      readonly source: 'agent' | 'trunk'
+    }
+  | { readonly kind: 'ringing'; readonly callId: CallId; readonly legId: LegId }
+  | { readonly kind: 'answered'; readonly callId: CallId; readonly legId: LegId }
+  | { readonly kind: 'ended'; readonly callId: CallId; readonly legId: LegId; readonly cause: EndCause }
+
+export interface Engine {
+  /** Opens sockets. @throws when an address cannot be bound, with a message that names it. */
+  start(onEvent: (event: EngineEvent) => void): Promise<void>
+  /** Ends every leg that is left (each with its `ended` event), then closes. */
+  stop(): Promise<void>
+  dial(order: DialOrder): Promise<void>
+  /** Tells an incoming caller that the far end rings (180). */
+  ring(callId: CallId, legId: LegId): Promise<void>
+  /** Answers an incoming caller; `answered` follows when the path stands. */
+  answer(callId: CallId, legId: LegId): Promise<void>
+  /** Replaces the call's whole table. Legs without a row are silent both ways. Resolves when the sound has changed. */
+  setHearing(callId: CallId, hearing: Hearing): Promise<void>
+  /** Ends a leg: BYE, CANCEL, or a final response that says `cause` to an incoming caller. */
+  hangUp(callId: CallId, legId: LegId, cause: EndCause): Promise<void>
+}

@@ -1,0 +1,52 @@
+/**
+ * The seam between the engine's signalling (main thread) and its sound (worker thread).
+ * `media-thread.ts` implements it; the worker's rules are pure and live in `src/media/`.
+ */
+import type { Hearing } from '../../domain/hearing.ts'
+import type { CallId, LegId } from '../../domain/ids.ts'
+
+export type Law = 'pcmu' | 'pcma'
+
+/** What was agreed with a phone by SDP. */
+export interface MediaTerms {
+  /** Where the phone asked for its RTP; the path locks to the first plausible source (symmetric RTP) and may differ. */
+  readonly remote: { readonly host: string; readonly port: number }
+  readonly law: Law
+  /** Payload type of RFC 4733 events towards the phone; null when it takes none. */
+  readonly digitsPayloadType: number | null
+  /** 10 to 60 ms. */
+  readonly ptimeMs: number
+  /** False while the phone has us on hold, or is held: we send nothing to it. */
+  readonly phoneReceives: boolean
+  /** False when the phone said it will not send; what comes all the same is dropped. */
+  readonly phoneSends: boolean
+}
+
+export interface MediaCounters {
+  readonly packetsIn: number
+  readonly packetsOut: number
+  readonly lostIn: number
+  /** RFC 3550 §6.4.1 interarrival jitter, ms. */
+  readonly jitterMs: number
+  /** From a stranger's address after the lock. */
+  readonly strangers: number
+  /** Not RTP, wrong payload type, or too large. */
+  readonly malformed: number
+  /** Supervisor frames thrown away because their queue was full, and moments at which it ran dry. */
+  readonly overflows: number
+  readonly starvations: number
+}
+
+export interface MediaPlane {
+  start(): Promise<void>
+  /** Binds a port pair (even RTP, odd RTCP) for the leg. @throws Error('no RTP port is free in MIN-MAX') */
+  open(callId: CallId, legId: LegId): Promise<{ readonly port: number }>
+  /** New or changed terms; the port stays. Unknown legs: nothing happens. */
+  connect(legId: LegId, terms: MediaTerms): Promise<void>
+  /** Resolves when the worker obeys the table. Default silence: a pair not in it is not heard; also without a table nobody hears anybody. */
+  setHearing(callId: CallId, hearing: Hearing): Promise<void>
+  /** Sends RTCP BYE, frees the port. Null for an unknown leg. */
+  close(legId: LegId): Promise<MediaCounters | null>
+  counters(legId: LegId): Promise<MediaCounters | null>
+  stop(): Promise<void>
+}
