@@ -1,0 +1,105 @@
+/**
+ * A call, and every decision about it.
+ *
+ * Each function answers one command or event with a Decision: the call as it is now, what to order from the engine,
+ * and whom to call back. Nothing happens here; `control` makes it happen. Late events decide nothing.
+ *
+ *   live ──a conversation leg ends, or the last one──▶ ending ──every leg has ended──▶ ended
+ */
+import type { Address } from './address.ts'
+import { DomainError } from './errors.ts'
+import { type Hearing, hearing } from './hearing.ts'
+import type { AccountId, CallId, LegId } from './ids.ts'
+import { type CallbackEvent, type EndCause, isAnswered, isConversation, isLive, type Leg, type Subscription } from './leg.ts'
+
+export type CallState =
+  | { readonly status: 'live' }
+  /** Everybody is being hung up; `outcome` is already decided. */
+  | { readonly status: 'ending'; readonly outcome: EndCause }
+  | { readonly status: 'ended'; readonly outcome: EndCause; readonly endedAt: number }
+
+export interface Call {
+  readonly id: CallId
+  readonly accountId: AccountId
+  readonly direction: 'inbound' | 'outbound-api'
+  readonly from: Address
+  readonly to: Address
+  /** What dialled parties see. */
+  readonly callerId: Address
+  /** The agent's leg is coached when a supervisor names no target (C17). Null until that leg exists. */
+  readonly agentLegId: LegId | null
+  readonly createdAt: number
+  readonly updatedAt: number
+  /** Applies to every conversation leg that is dialled, ms. */
+  readonly ringMs: number
+  readonly limitMs: number
+  readonly subscription: Subscription | null
+  readonly customField: string | null
+  readonly state: CallState
+  /** In order of creation, ended ones included. */
+  readonly legs: readonly Leg[]
+}
+
+export type Order =
+  | { readonly kind: 'dial'; readonly legId: LegId; readonly to: Address; readonly callerId: Address }
+  | { readonly kind: 'ring'; readonly legId: LegId }
+  | { readonly kind: 'answer'; readonly legId: LegId }
+  | { readonly kind: 'hang-up'; readonly legId: LegId; readonly cause: EndCause }
+  | { readonly kind: 'set-hearing'; readonly hearing: Hearing }
+
+/** Something a customer subscribed to has happened; `webhooks` makes a request of it. */
+export type Notice =
+  | { readonly kind: 'leg'; readonly event: CallbackEvent; readonly legId: LegId }
+  | { readonly kind: 'call'; readonly event: CallbackEvent }
+
+export interface Decision {
+  readonly call: Call
+  readonly orders: readonly Order[]
+  readonly notices: readonly Notice[]
+}
+
+export const nothing = (call: Call): Decision => ({ call, orders: [], notices: [] })
+
+/** A live leg of the call. @throws {DomainError} leg-not-found, also for an ended leg. */
+export function liveLeg(call: Call, legId: LegId): Leg {
+  const leg = call.legs.find((candidate) => candidate.id === legId)
+  if (!leg || !isLive(leg)) throw new DomainError('leg-not-found')
+  return leg
+}
+
+/** @throws {DomainError} call-not-in-progress when no leg is live, or everybody is being hung up (C14). */
+export function assertInProgress(call: Call): void {
+  if (call.state.status !== 'live' || !call.legs.some(isLive)) throw new DomainError('call-not-in-progress')
+}
+
+/** Replaces the leg and moves the call's `updatedAt`. */
+export function withLeg(call: Call, leg: Leg): Call {
+  const known = call.legs.some((old) => old.id === leg.id)
+  const legs = known ? call.legs.map((old) => (old.id === leg.id ? leg : old)) : [...call.legs, leg]
+  return { ...call, legs, updatedAt: Math.max(call.updatedAt, leg.updatedAt) }
+}
+
+export const setHearing = (call: Call): Order => ({ kind: 'set-hearing', hearing: hearing(call.legs) })
+
+/** The notice for one leg's event, if somebody subscribed to it. */
+export function legNotices(leg: Leg, event: CallbackEvent): readonly Notice[] {
+  return leg.subscription?.events.includes(event) ? [{ kind: 'leg', event, legId: leg.id }] : []
+}
+
+export function callNotices(call: Call, event: CallbackEvent): readonly Notice[] {
+  return call.subscription?.events.includes(event) ? [{ kind: 'call', event }] : []
+}
+
+/** Two parties have talked to each other. */
+export const hasConversed = (call: Call): boolean =>
+  call.legs.filter((leg) => isConversation(leg) && (isAnswered(leg) || (leg.state.status === 'ended' && leg.state.answeredAt !== null))).length >= 2
+
+/** How long two parties were connected, ms; up to `now` while it lasts. */
+export function conversationMs(call: Call, now: number): number {
+  const spans = call.legs.filter(isConversation).flatMap(({ state }) => {
+    if (state.status === 'answered') return [{ from: state.answeredAt, to: now }]
+    return state.status === 'ended' && state.answeredAt !== null ? [{ from: state.answeredAt, to: state.endedAt }] : []
+  })
+  if (spans.length < 2) return 0
+  return Math.max(0, Math.min(...spans.map((span) => span.to)) - Math.max(...spans.map((span) => span.from)))
+}

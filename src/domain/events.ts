@@ -1,0 +1,159 @@
+/** What the engine and the clock report, and what follows from it. Events about a leg that has ended are late and decide nothing. */
+import type { Address } from './address.ts'
+import { type Call, callNotices, type Decision, hasConversed, legNotices, liveLeg, type Notice, nothing, type Order, setHearing, withLeg } from './call.ts'
+import { newLeg } from './commands.ts'
+import type { AccountId, CallId, LegId } from './ids.ts'
+import { type EndCause, isConversation, isLive, type Leg } from './leg.ts'
+
+export interface Incoming {
+  readonly callId: CallId
+  readonly accountId: AccountId
+  readonly callerLegId: LegId
+  readonly dialledLegId: LegId
+  readonly from: Address
+  readonly dialled: Address
+  /** Where the call goes; null refuses it. */
+  readonly destination: Address | null
+  /** What the destination sees. */
+  readonly callerId: Address
+  /** Whose leg is coached by default: an agent who calls out is the agent, else the one who is rung. */
+  readonly agentIs: 'caller' | 'dialled'
+  readonly ringMs: number
+  readonly limitMs: number
+}
+
+/** Somebody calls in: their leg waits while the destination is rung, or is refused when there is none. */
+export function incoming(event: Incoming, now: number): Decision {
+  const { ringMs, limitMs, from, callerId, destination } = event
+  const caller = newLeg({ id: event.callerLegId, address: from, origin: 'inbound', now, ringMs, limitMs })
+  const call: Call = {
+    id: event.callId, accountId: event.accountId, direction: 'inbound', from, to: event.dialled, callerId, agentLegId: null,
+    createdAt: now, updatedAt: now, ringMs, limitMs, subscription: null, customField: null, state: { status: 'live' }, legs: [caller],
+  }
+  if (destination === null) return { call, orders: [{ kind: 'hang-up', legId: caller.id, cause: 'failed' }], notices: [] }
+  const dialled = newLeg({ id: event.dialledLegId, address: destination, origin: 'outbound-dial', now, ringMs, limitMs })
+  const agentLegId = event.agentIs === 'caller' ? caller.id : dialled.id
+  return {
+    call: { ...withLeg(call, dialled), agentLegId },
+    orders: [{ kind: 'dial', legId: dialled.id, to: destination, callerId }],
+    notices: [],
+  }
+}
+
+/** The far end rings: a waiting caller is told. */
+export function onRinging(call: Call, legId: LegId): Decision {
+  const leg = lateOrLive(call, legId)
+  if (leg === null || leg.origin !== 'outbound-dial') return nothing(call)
+  const waiting = call.legs.filter((other) => other.origin === 'inbound' && other.state.status === 'ringing')
+  return { call, orders: waiting.map((caller): Order => ({ kind: 'ring', legId: caller.id })), notices: [] }
+}
+
+/** A leg picked up: it joins the table, and whoever waited for it is dialled or answered. `freshLegId` is used when a leg must be dialled. */
+export function onAnswered(call: Call, legId: LegId, freshLegId: LegId, now: number): Decision {
+  const leg = lateOrLive(call, legId)
+  if (leg === null || leg.state.status !== 'ringing' || call.state.status !== 'live') return nothing(call)
+  const answered: Leg = { ...leg, state: { status: 'answered', answeredAt: now }, updatedAt: now }
+  let next = withLeg(call, answered)
+  const orders: Order[] = []
+  if (leg.origin === 'outbound') {
+    const second = newLeg({ id: freshLegId, address: call.to, origin: 'outbound-dial', now, ringMs: call.ringMs, limitMs: call.limitMs })
+    next = withLeg(next, second)
+    orders.push({ kind: 'dial', legId: second.id, to: call.to, callerId: call.callerId })
+  }
+  if (leg.origin === 'outbound-dial') {
+    for (const caller of call.legs) if (caller.origin === 'inbound' && caller.state.status === 'ringing') orders.push({ kind: 'answer', legId: caller.id })
+  }
+  orders.push(setHearing(next))
+  const notices = isConversation(leg) ? callNotices(next, 'answered') : legNotices(answered, 'answered')
+  return { call: next, orders, notices }
+}
+
+/** A leg is gone. Without two conversation parties (or the hope of a second) the call is over for everybody (C21). */
+export function onEnded(call: Call, legId: LegId, reported: EndCause, now: number): Decision {
+  const leg = lateOrLive(call, legId)
+  if (leg === null) return nothing(call)
+  const answeredAt = leg.state.status === 'answered' ? leg.state.answeredAt : null
+  // Who never picked up has not completed anything; who did and was cut off by their phone has.
+  const cause = answeredAt === null && reported === 'completed' ? 'canceled' : reported
+  const gone: Leg = { ...leg, state: { status: 'ended', endedAt: now, answeredAt, cause }, updatedAt: now }
+  const notices: Notice[] = [...legNotices(gone, 'terminal')]
+  let next = withLeg(call, gone)
+  const orders: Order[] = []
+  const remaining = next.legs.filter((other) => isConversation(other) && isLive(other))
+  if (next.state.status === 'live' && isConversation(gone) && remaining.length < 2) {
+    const outcome = hasConversed(next) ? 'completed' : cause === 'completed' ? 'canceled' : cause
+    next = { ...next, state: { status: 'ending', outcome } }
+    orders.push({ kind: 'set-hearing', hearing: new Map() }, ...next.legs.filter(isLive).map((other) => hangUpFor(other, outcome)))
+  } else if (next.state.status === 'live') {
+    next = withoutTarget(next, gone.id, now)
+    orders.push(setHearing(next))
+  }
+  if (!next.legs.some(isLive)) {
+    const outcome = next.state.status === 'ending' ? next.state.outcome : cause
+    next = { ...next, state: { status: 'ended', outcome, endedAt: now }, updatedAt: now }
+    notices.push(...callNotices(next, 'terminal'))
+  }
+  return { call: next, orders, notices }
+}
+
+/** C24: supervisors whose target left while the call goes on fall back to listening; their record says so. */
+function withoutTarget(call: Call, targetLegId: LegId, now: number): Call {
+  return call.legs.reduce((current, leg) => {
+    if (!isLive(leg) || leg.monitoring?.targetLegId !== targetLegId || leg.monitoring.mode !== 'whisper') return current
+    return withLeg(current, { ...leg, monitoring: { ...leg.monitoring, mode: 'listen' }, lastAction: 'listen', updatedAt: now })
+  }, call)
+}
+
+/** A caller who still waits is told why; who still rings is cancelled; who talks has completed. */
+function hangUpFor(leg: Leg, outcome: EndCause): Order {
+  if (leg.state.status === 'answered') return { kind: 'hang-up', legId: leg.id, cause: 'completed' }
+  return { kind: 'hang-up', legId: leg.id, cause: leg.origin === 'inbound' ? outcome : 'canceled' }
+}
+
+/** When the clock must look at this call next, epoch ms, or null: ring limits and talk limits of its live legs. */
+export function nextDeadline(call: Call): number | null {
+  const deadlines = call.legs.map(deadlineOf).filter((at) => at !== null)
+  return deadlines.length === 0 ? null : Math.min(...deadlines)
+}
+
+/** Hangs up every leg whose ring or talk limit is over. Nothing is saved by it: the legs end when the engine says so. */
+export function onDeadline(call: Call, now: number): Decision {
+  const due = call.legs.filter((leg) => (deadlineOf(leg) ?? Number.POSITIVE_INFINITY) <= now)
+  const orders = due.map((leg): Order => ({ kind: 'hang-up', legId: leg.id, cause: leg.state.status === 'answered' ? 'completed' : 'no-answer' }))
+  return { call, orders, notices: [] }
+}
+
+function deadlineOf(leg: Leg): number | null {
+  switch (leg.state.status) {
+    case 'ringing':
+      // A waiting caller hangs on the leg that is rung for them, not on a limit of their own.
+      return leg.origin === 'inbound' ? null : leg.createdAt + leg.ringMs
+    case 'answered':
+      return leg.state.answeredAt + leg.limitMs
+    case 'ended':
+      return null
+  }
+}
+
+/**
+ * What is true of a call whose server died (C27): everybody was cut off at the last moment the server is known to have
+ * lived, and nobody completed. Talk time counts up to then, never before the leg's own last change.
+ */
+export function closeAfterCrash(call: Call, lastAliveAt: number): Decision {
+  const notices: Notice[] = []
+  let next: Call = { ...call, state: call.state.status === 'live' ? { status: 'ending', outcome: 'failed' } : call.state }
+  for (const leg of call.legs.filter(isLive)) {
+    const endedAt = Math.max(lastAliveAt, leg.updatedAt)
+    const answeredAt = leg.state.status === 'answered' ? leg.state.answeredAt : null
+    const gone: Leg = { ...leg, state: { status: 'ended', endedAt, answeredAt, cause: 'failed' }, updatedAt: endedAt }
+    next = withLeg(next, gone)
+    notices.push(...legNotices(gone, 'terminal'))
+  }
+  const outcome = next.state.status === 'live' ? 'failed' : next.state.outcome
+  next = { ...next, state: { status: 'ended', outcome, endedAt: Math.max(lastAliveAt, next.updatedAt) } }
+  return { call: next, orders: [], notices: [...notices, ...callNotices(next, 'terminal')] }
+}
+
+function lateOrLive(call: Call, legId: LegId): Leg | null {
+  return call.legs.some((leg) => leg.id === legId && isLive(leg)) ? liveLeg(call, legId) : null
+}
