@@ -4,8 +4,15 @@
  */
 import type { Hearing } from '../../domain/hearing.ts'
 import type { CallId, LegId } from '../../domain/ids.ts'
+import type { Law } from '../../media/g711.ts'
 
-export type Law = 'pcmu' | 'pcma'
+export type { Law }
+
+/**
+ * What a leg is to the sound: a conversation leg's ear is clocked by the packets of the other conversation leg, a
+ * monitor's ear by our own clock. Whom each hears is the table's business alone.
+ */
+export type LegKind = 'conversation' | 'monitor'
 
 /** What was agreed with a phone by SDP. */
 export interface MediaTerms {
@@ -26,21 +33,25 @@ export interface MediaCounters {
   readonly packetsIn: number
   readonly packetsOut: number
   readonly lostIn: number
+  /** What the phone's RTCP says it lost of our stream. */
+  readonly lostOut: number
   /** RFC 3550 §6.4.1 interarrival jitter, ms. */
   readonly jitterMs: number
   /** From a stranger's address after the lock. */
   readonly strangers: number
   /** Not RTP, wrong payload type, or too large. */
   readonly malformed: number
-  /** Supervisor frames thrown away because their queue was full, and moments at which it ran dry. */
+  /** Counted at the ear that missed the sound: frames thrown away because a queue was full, and moments at which one ran dry. */
   readonly overflows: number
   readonly starvations: number
+  /** Frame times that our clock reached so late that they were skipped. */
+  readonly lateTicks: number
 }
 
 export interface MediaPlane {
   start(): Promise<void>
   /** Binds a port pair (even RTP, odd RTCP) for the leg. @throws Error('no RTP port is free in MIN-MAX') */
-  open(callId: CallId, legId: LegId): Promise<{ readonly port: number }>
+  open(callId: CallId, legId: LegId, kind: LegKind): Promise<{ readonly port: number }>
   /** New or changed terms; the port stays. Unknown legs: nothing happens. */
   connect(legId: LegId, terms: MediaTerms): Promise<void>
   /** Resolves when the worker obeys the table. Default silence: a pair not in it is not heard; also without a table nobody hears anybody. */
