@@ -29,16 +29,21 @@ export interface SipResponse {
 
 export type SipMessage = SipRequest | SipResponse
 
+/** Anything that carries header fields: a message, or the remains of a malformed one. */
+export interface Headed {
+  readonly headers: readonly HeaderField[]
+}
+
 export const NO_BODY = new Uint8Array(0)
 
 /** The first field of that canonical name, or undefined. Comparison ignores case. */
-export function headerValue(message: SipMessage, name: string): string | undefined {
+export function headerValue(message: Headed, name: string): string | undefined {
   const wanted = name.toLowerCase()
   return message.headers.find((field) => field.name.toLowerCase() === wanted)?.value
 }
 
 /** Every field of that name, in order, one entry per field line (not split at commas). */
-export function headerValues(message: SipMessage, name: string): readonly string[] {
+export function headerValues(message: Headed, name: string): readonly string[] {
   const wanted = name.toLowerCase()
   return message.headers.filter((field) => field.name.toLowerCase() === wanted).map((field) => field.value)
 }
