@@ -1,5 +1,5 @@
 /** A tenant, and what it may dial. Deny by default: what no rule allows is refused. */
-import { type Address, addressKind, clientAddress, clientName } from './address.ts'
+import { type Address, addressKind, clientName } from './address.ts'
 import type { AccountId } from './ids.ts'
 
 /** A caller id of the account, and the phone that rings when somebody calls it from a trunk. */
@@ -74,5 +74,3 @@ export function callerIdFor(account: Account, request: IncomingRequest, destinat
   return account.numbers[0]?.number ?? request.from
 }
 
-/** Canonical address of a phone of the account, when it is one. */
-export const agentAddress = (account: Account, name: string): Address | null => (account.agents.includes(name) ? clientAddress(name) : null)
