@@ -1,0 +1,163 @@
+/**
+ * An engine without phones: arrays, and hands for a test (or a console under development) that plays the far ends.
+ *
+ * It keeps every promise of `engine.ts`. Events are reported within the call that causes them, so a test needs no waiting.
+ * What an ear hears is what `ears` says: the table in force, without the legs that are not there.
+ */
+import assert from 'node:assert/strict'
+import type { Address } from '../domain/address.ts'
+import type { Hearing } from '../domain/hearing.ts'
+import type { AccountId, CallId, LegId } from '../domain/ids.ts'
+import type { EndCause } from '../domain/leg.ts'
+import type { DialOrder, Engine, EngineEvent } from './engine.ts'
+
+/** The newest orders that are kept; older ones are forgotten. */
+export const ORDERS_KEPT = 10_000
+
+export type FakeOrder =
+  | ({ readonly kind: 'dial' } & DialOrder)
+  | { readonly kind: 'ring'; readonly callId: CallId; readonly legId: LegId }
+  | { readonly kind: 'answer'; readonly callId: CallId; readonly legId: LegId }
+  | { readonly kind: 'set-hearing'; readonly callId: CallId; readonly hearing: Hearing }
+  | { readonly kind: 'hang-up'; readonly callId: CallId; readonly legId: LegId; readonly cause: EndCause }
+
+/** Somebody who calls in. */
+export interface FakeCaller {
+  readonly accountId: AccountId
+  readonly from: Address
+  readonly dialled: Address
+  readonly source: 'agent' | 'trunk'
+}
+
+export interface FakeEngine extends Engine {
+  /** What was ordered, oldest first, orders about unknown legs included. */
+  readonly orders: readonly FakeOrder[]
+  /** The dialled phone rings. Unknown, answered and ended legs: nothing happens; so for all hands. */
+  rings(legId: LegId): void
+  /** The dialled phone is picked up. */
+  answers(legId: LegId): void
+  /** The far end hangs up, refuses, or is not there. */
+  ends(legId: LegId, cause: EndCause): void
+  /** Somebody calls in. */
+  callIn(caller: FakeCaller): { readonly callId: CallId; readonly legId: LegId }
+  /** Who really hears whom now: one row for each answered leg. Empty for an unknown call. */
+  ears(callId: CallId): Hearing
+  /** The live legs, oldest first. */
+  legs(): readonly FakeLeg[]
+  /** The next order of this kind rejects with `error` and changes nothing. */
+  failNext(kind: FakeOrder['kind'], error: Error): void
+}
+
+export interface FakeLeg {
+  readonly callId: CallId
+  readonly legId: LegId
+  readonly direction: 'in' | 'out'
+  readonly address: Address
+  readonly status: 'trying' | 'ringing' | 'answered'
+}
+
+export interface FakeEngineOptions {
+  /** Ids for calls and legs that come in. */
+  readonly newId: () => string
+}
+
+export function makeFakeEngine({ newId }: FakeEngineOptions): FakeEngine {
+  const orders: FakeOrder[] = []
+  const legs = new Map<LegId, FakeLeg>()
+  const tables = new Map<CallId, Hearing>()
+  const failures = new Map<FakeOrder['kind'], Error>()
+  let report: ((event: EngineEvent) => void) | null = null
+
+  const emit = (event: EngineEvent): void => {
+    assert(report !== null, 'the fake engine was not started')
+    report(event)
+  }
+  const take = (order: FakeOrder): void => {
+    assert(report !== null, 'the fake engine was not started')
+    const failure = failures.get(order.kind)
+    failures.delete(order.kind)
+    if (failure) throw failure
+    if (orders.length === ORDERS_KEPT) orders.shift()
+    orders.push(order)
+  }
+  const known = (callId: CallId, legId: LegId): FakeLeg | null => {
+    const leg = legs.get(legId)
+    return leg?.callId === callId ? leg : null
+  }
+  const ring = (leg: FakeLeg): void => void legs.set(leg.legId, { ...leg, status: 'ringing' })
+  const answer = (leg: FakeLeg): void => {
+    legs.set(leg.legId, { ...leg, status: 'answered' })
+    emit({ kind: 'answered', callId: leg.callId, legId: leg.legId })
+  }
+  const end = (leg: FakeLeg, cause: EndCause): void => {
+    legs.delete(leg.legId)
+    if (![...legs.values()].some((other) => other.callId === leg.callId)) tables.delete(leg.callId)
+    emit({ kind: 'ended', callId: leg.callId, legId: leg.legId, cause })
+  }
+
+  return {
+    orders,
+    async start(onEvent) {
+      report = onEvent
+    },
+    async stop() {
+      for (const leg of [...legs.values()]) end(leg, leg.status === 'answered' ? 'completed' : 'canceled')
+      report = null
+    },
+    async dial(order) {
+      take({ kind: 'dial', ...order })
+      const { callId, legId, to } = order
+      if (!legs.has(legId)) legs.set(legId, { callId, legId, direction: 'out', address: to, status: 'trying' })
+    },
+    async ring(callId, legId) {
+      take({ kind: 'ring', callId, legId })
+      const leg = known(callId, legId)
+      if (leg?.direction === 'in' && leg.status === 'trying') ring(leg)
+    },
+    async answer(callId, legId) {
+      take({ kind: 'answer', callId, legId })
+      const leg = known(callId, legId)
+      if (leg?.direction === 'in' && leg.status !== 'answered') answer(leg)
+    },
+    async setHearing(callId, hearing) {
+      take({ kind: 'set-hearing', callId, hearing })
+      if ([...legs.values()].some((leg) => leg.callId === callId)) tables.set(callId, hearing)
+    },
+    async hangUp(callId, legId, cause) {
+      take({ kind: 'hang-up', callId, legId, cause })
+      const leg = known(callId, legId)
+      if (leg) end(leg, cause)
+    },
+
+    rings(legId) {
+      const leg = legs.get(legId)
+      if (leg?.direction !== 'out' || leg.status !== 'trying') return
+      ring(leg)
+      emit({ kind: 'ringing', callId: leg.callId, legId })
+    },
+    answers(legId) {
+      const leg = legs.get(legId)
+      if (leg?.direction === 'out' && leg.status !== 'answered') answer(leg)
+    },
+    ends(legId, cause) {
+      const leg = legs.get(legId)
+      if (leg) end(leg, cause)
+    },
+    callIn({ accountId, from, dialled, source }) {
+      const [callId, legId] = [newId() as CallId, newId() as LegId]
+      legs.set(legId, { callId, legId, direction: 'in', address: from, status: 'trying' })
+      emit({ kind: 'incoming', callId, legId, accountId, from, dialled, source })
+      return { callId, legId }
+    },
+    ears: (callId) => earsOf([...legs.values()].filter((leg) => leg.callId === callId), tables.get(callId)),
+    legs: () => [...legs.values()],
+    failNext: (kind, error) => void failures.set(kind, error),
+  }
+}
+
+/** The table, cut down to the legs that are answered; a leg without a row is silent both ways. */
+function earsOf(legs: readonly FakeLeg[], table: Hearing | undefined): Hearing {
+  const present = legs.filter((leg) => leg.status === 'answered').map((leg) => leg.legId)
+  const speaks = (mouth: LegId): boolean => present.includes(mouth) && (table?.has(mouth) ?? false)
+  return new Map(present.map((ear) => [ear, (table?.get(ear) ?? []).filter(speaks)]))
+}
