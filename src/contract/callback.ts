@@ -8,6 +8,7 @@ import { type Call, conversationMs } from '../domain/call.ts'
 import { type CallbackContentType, type CallbackEvent, isConversation, type Leg, onCallMs } from '../domain/leg.ts'
 import { wireDate } from './dates.ts'
 import { addressOut } from './numbers.ts'
+import { accountNumber, wholeSeconds } from './resources.ts'
 
 export interface CallbackOptions {
   /** IANA name of the account's zone. */
@@ -31,7 +32,7 @@ const ANSWERED_BY_UNKNOWN = 'NA'
 const NOT_ATTEMPTED = 'null'
 const PARTIES = 2
 
-/** Both are strings or both are absent on the wire; a leg without `CustomField` sends it empty. */
+/** One leg: every value is a string, and a leg without a `CustomField` or an end sends it empty. */
 export function legCallback(call: Call, leg: Leg, event: CallbackEvent, options: CallbackOptions): CallbackBody {
   const date = (epochMs: number): string => wireDate(epochMs, options.timeZone)
   const { state } = leg
@@ -67,7 +68,7 @@ export function callCallback(call: Call, event: CallbackEvent, options: Callback
     Status: ended === null ? 'in-progress' : ended.outcome,
     To: addressOut(call.to),
     From: addressOut(call.from),
-    PhoneNumberSid: addressOut(call.callerId),
+    PhoneNumberSid: accountNumber(call),
     StartTime: date(call.createdAt),
     EndTime: ended === null ? '' : date(ended.endedAt),
     Direction: call.direction,
@@ -99,8 +100,6 @@ function partyStatus(leg: Leg | undefined, event: CallbackEvent): string {
       return leg.state.cause
   }
 }
-
-const wholeSeconds = (ms: number): number => Math.floor(ms / 1000)
 
 function encode(fields: Fields, contentType: CallbackContentType, boundary: string): CallbackBody {
   switch (contentType) {

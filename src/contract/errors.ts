@@ -1,0 +1,75 @@
+/**
+ * Everything that can go wrong, as the caller reads it (contract C8 to C10): one table for what the domain refuses and
+ * one for what HTTP itself refuses.
+ *
+ * The vendor's envelope says `Status`; in its two documented 404s of this API it says `Code`, and so do we in exactly those.
+ */
+import type { DomainError, DomainErrorCode } from '../domain/errors.ts'
+import type { WireObject } from './xml.ts'
+
+export interface WireError {
+  /** HTTP status, and the number in the envelope. */
+  readonly status: number
+  readonly key: 'Status' | 'Code'
+  readonly message: string
+}
+
+/** What HTTP refuses before the domain is asked. */
+export type HttpErrorCode =
+  | 'bad-request'
+  | 'unauthorized'
+  | 'not-found'
+  | 'method-not-allowed'
+  | 'request-timeout'
+  | 'too-large'
+  | 'uri-too-long'
+  | 'unsupported-media-type'
+  | 'expectation-failed'
+  | 'too-many-requests'
+  | 'headers-too-large'
+  | 'internal'
+  | 'unavailable'
+
+const status = (code: number, message: string): WireError => ({ status: code, key: 'Status', message })
+const documented404 = (message: string): WireError => ({ status: 404, key: 'Code', message })
+
+const DOMAIN: Readonly<Record<DomainErrorCode, (detail: string) => WireError>> = {
+  'call-not-in-progress': () => documented404('Given callSID is not in-progress'),
+  'leg-not-found': () => documented404('Given legSID does not exist. Please check the legSID passed'),
+  'call-not-found': () => status(404, 'Given callSID does not exist. Please check the callSID passed'),
+  'invalid-parameter': (name) => status(400, `Invalid Parameter: ${name} is missing or invalid`),
+  'destination-not-allowed': () => status(403, 'Call cannot be made: your account may not dial this destination'),
+  'too-many-monitors': () => status(403, 'Leg cannot be created: the call already has as many monitor legs as your account allows'),
+  'too-many-legs': () => status(403, 'Leg cannot be created: the call already has as many legs as are allowed'),
+  'right-missing': () => status(403, 'Your API key does not have the right to do this'),
+  'idempotency-mismatch': () => status(409, 'Idempotency-Key was already used with another request'),
+  draining: () => status(503, 'Service Unavailable'),
+}
+
+const HTTP: Readonly<Record<HttpErrorCode, WireError>> = {
+  'bad-request': status(400, 'Bad or missing parameters in request'),
+  unauthorized: status(401, 'Authentication failed'),
+  'not-found': status(404, 'Not Found'),
+  'method-not-allowed': status(405, 'Method Not Allowed'),
+  'request-timeout': status(408, 'Request Timeout'),
+  'too-large': status(413, 'Request body is too large'),
+  'uri-too-long': status(414, 'Request address is too long'),
+  'unsupported-media-type': status(415, 'Content-Type must be application/json, application/x-www-form-urlencoded or multipart/form-data'),
+  'expectation-failed': status(417, 'Expectation Failed'),
+  'too-many-requests': status(429, 'Too Many Requests'),
+  'headers-too-large': status(431, 'Request headers are too large'),
+  internal: status(500, 'Internal Server Error'),
+  unavailable: status(503, 'Service Unavailable'),
+}
+
+/** The spelling of a refusal. Only `invalid-parameter` shows its detail: it is the vendor's own name of a parameter. */
+export const domainError = (error: DomainError): WireError => DOMAIN[error.code](error.detail)
+
+/** @param incidentId For `internal`: what finds the error in the log. */
+export function httpError(code: HttpErrorCode, incidentId = ''): WireError {
+  const spelled = HTTP[code]
+  return incidentId === '' ? spelled : { ...spelled, message: `${spelled.message} (${incidentId})` }
+}
+
+/** The envelope, the same in both formats. */
+export const errorResource = ({ status: number, key, message }: WireError): WireObject => ({ RestException: { [key]: number, Message: message } })

@@ -1,0 +1,101 @@
+/** Calls and legs as answers: key for key, in the vendor's order (contract C11 to C13, C16, C20, C21, C30, C31). */
+import { type Call, conversationMs } from '../domain/call.ts'
+import { isConversation, isLive, type Leg, onCallMs } from '../domain/leg.ts'
+import { wireDate } from './dates.ts'
+import { addressOut } from './numbers.ts'
+import type { Format, WireObject } from './xml.ts'
+
+export interface ResourceOptions {
+  readonly format: Format
+  /** IANA name of the account's zone. */
+  readonly timeZone: string
+}
+
+/** What a single leg answers to; it decides the wrapper in JSON and what `Uri` names. */
+export type LegAnswer = 'created' | 'changed' | 'hung-up'
+
+/** The live legs of a call in order of creation (C11). */
+export function activeLegs(call: Call, { format, timeZone }: ResourceOptions): WireObject {
+  const legs = call.legs.filter(isLive).map((leg): WireObject => {
+    const number = addressOut(leg.address)
+    return {
+      Sid: leg.id, CallSid: call.id, AccountSid: call.accountId, PhoneNumber: number,
+      ...(isConversation(leg) ? {} : { EndUserNumber: number }),
+      Status: legStatus(leg), Origin: leg.origin, LastAction: leg.lastAction,
+      DateCreated: wireDate(leg.createdAt, timeZone), DateUpdated: wireDate(leg.updatedAt, timeZone),
+      Uri: `${callPath(call)}/ActiveLegs`,
+    }
+  })
+  return { Legs: asList(format, 'Leg', legs) }
+}
+
+/** One leg, after it was created (C16), changed (C20) or told to hang up (C21). */
+export function legResource(call: Call, leg: Leg, answer: LegAnswer, { format, timeZone }: ResourceOptions): WireObject {
+  const created = wireDate(leg.createdAt, timeZone)
+  const resource: WireObject = {
+    Sid: leg.id, CallSid: call.id, AccountSid: call.accountId, PhoneNumber: addressOut(leg.address),
+    Status: legStatus(leg), Origin: leg.origin, LastAction: leg.lastAction,
+    DateCreated: created, DateUpdated: wireDate(leg.updatedAt, timeZone), StartTime: created,
+    Uri: answer === 'created' ? `${callPath(call)}/Legs` : `${callPath(call)}/Legs/${leg.id}`,
+  }
+  return { [format === 'json' && answer === 'hung-up' ? 'legs' : 'Leg']: resource }
+}
+
+/**
+ * A call (C30, C31). `Duration` is whole seconds from the first party's answer to the end, null while the call lives.
+ * `Price` is null until somebody rates calls.
+ * @param details What `?details=true` adds, computed up to `now` (epoch ms) while the call lives; null leaves it out.
+ */
+export function callResource(call: Call, { format, timeZone }: ResourceOptions, details: { readonly now: number } | null): WireObject {
+  const ended = call.state.status === 'ended' ? call.state : null
+  const created = wireDate(call.createdAt, timeZone)
+  return {
+    Call: {
+      Sid: call.id, ParentCallSid: null, DateCreated: created, DateUpdated: wireDate(call.updatedAt, timeZone), AccountSid: call.accountId,
+      To: addressOut(call.to), From: addressOut(call.from), PhoneNumberSid: accountNumber(call), Status: ended?.outcome ?? 'in-progress',
+      StartTime: created, EndTime: ended ? wireDate(ended.endedAt, timeZone) : null,
+      Duration: ended ? String(talkSeconds(call, ended.endedAt)) : null, Price: null, Direction: call.direction,
+      AnsweredBy: null, ForwardedFrom: null, CallerName: null, Uri: callUri(call, format), RecordingUrl: null,
+      ...(details === null ? {} : { Details: callDetails(call, ended?.endedAt ?? details.now) }),
+    },
+  }
+}
+
+/** The account's own number in the call: what the dialled party saw, or what an outside caller dialled. */
+export function accountNumber(call: Call): string {
+  const fromOutside = call.legs[0]?.origin === 'inbound' && call.agentLegId !== call.legs[0].id
+  return addressOut(fromOutside ? call.to : call.callerId)
+}
+
+/** A live leg is in progress from its creation, answered or not (C13). */
+function legStatus(leg: Leg): string {
+  return leg.state.status === 'ended' ? leg.state.cause : 'in-progress'
+}
+
+/** Durations on the wire are whole seconds, begun ones not counted. */
+export const wholeSeconds = (ms: number): number => Math.floor(ms / 1000)
+
+function callDetails(call: Call, until: number): WireObject {
+  const legs = call.legs.filter(isConversation)
+  const [first, second] = legs
+  return {
+    ConversationDuration: wholeSeconds(conversationMs(call, until)),
+    Leg1Status: first ? legStatus(first) : '',
+    Leg2Status: second ? legStatus(second) : '',
+    // Unlike the other lists, this one keeps its wrapper in the vendor's JSON.
+    Legs: legs.map((leg, n): WireObject => ({ Leg: { Id: n + 1, OnCallDuration: wholeSeconds(onCallMs(leg)) } })),
+  }
+}
+
+function talkSeconds(call: Call, endedAt: number): number {
+  const answers = call.legs.filter(isConversation).flatMap(({ state }) => (state.status === 'ended' && state.answeredAt !== null ? [state.answeredAt] : []))
+  return answers.length === 0 ? 0 : wholeSeconds(Math.max(0, endedAt - Math.min(...answers)))
+}
+
+const asList = (format: Format, name: string, items: readonly WireObject[]): readonly WireObject[] =>
+  format === 'json' ? items : items.map((item) => ({ [name]: item }))
+
+const callPath = (call: Call): string => `/v1/Accounts/${call.accountId}/Calls/${call.id}`
+
+/** The vendor puts the suffix in the middle of a call's `Uri`; the server understands it there too. */
+const callUri = (call: Call, format: Format): string => (format === 'json' ? `/v1/Accounts/${call.accountId}/Calls.json/${call.id}` : callPath(call))
