@@ -13,7 +13,7 @@ import { isLive, type Leg, type Mode } from '../domain/leg.ts'
 import type { Engine, EngineEvent } from '../engine/engine.ts'
 import { loadCall, saveCall } from '../store/calls.ts'
 import type { Database } from '../store/database.ts'
-import { findIdempotency } from '../store/idempotency.ts'
+import { findIdempotency, IDEMPOTENCY_MS } from '../store/idempotency.ts'
 import type { CallbackRow } from '../store/outbox.ts'
 import { makeDeadlines, type Schedule } from './deadlines.ts'
 import { makeLiveCalls } from './live-calls.ts'
@@ -77,6 +77,8 @@ export interface RunningControl extends Control {
   onEngineEvent(event: EngineEvent): void
   /** From now on no new call or leg. Live ones may go on for `graceMs`, then everybody is hung up. Resolves when all is saved. */
   drain(graceMs: number): Promise<void>
+  /** Resolves when no command or event is being worked on. */
+  settled(): Promise<void>
   /** How many calls are live. */
   liveCount(): number
 }
@@ -84,8 +86,6 @@ export interface RunningControl extends Control {
 /** The ring and talk limits of calls that come in (C30's defaults). */
 const INCOMING_RING_MS = 60_000
 const INCOMING_LIMIT_MS = 14_400_000
-/** How long a first answer is repeated to the same key (C19). */
-const IDEMPOTENCY_MS = 24 * 3_600_000
 /** How often changes that the database refused are tried again. */
 const CATCH_UP_MS = 2_000
 /** How often draining looks whether everybody has left. */
@@ -97,7 +97,7 @@ export function makeControl(options: ControlOptions): RunningControl {
   const serial = makeSerial<string>()
   const deadlines = makeDeadlines(schedule, now, (callId) => void happen(callId, (call) => onDeadline(call, now())))
   const live = makeLiveCalls({
-    save: (call, callbacks, idempotency) => saveCall(database.sql, node, call, callbacks, idempotency),
+    save: (call, callbacks, idempotency) => saveCall(database.sql, { call, node, callbacks, idempotency }),
     callbacksOf: options.callbacksOf,
     onTrouble: (error, callId) => {
       log.error({ call: callId, error: String(error) }, 'a change of this call could not be saved and will be tried again')
@@ -298,6 +298,7 @@ export function makeControl(options: ControlOptions): RunningControl {
       await serial.idle()
       deadlines.clear()
     },
+    settled: () => serial.idle(),
     liveCount: () => live.all().length,
   }
 }

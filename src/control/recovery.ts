@@ -23,7 +23,7 @@ export async function recover({ database, node, callbacksOf }: RecoveryOptions):
   const lastAliveAt = (await lastBeat(database.sql, node)) ?? 0
   for (const call of orphans) {
     const decision = closeAfterCrash(call, lastAliveAt)
-    await saveCall(database.sql, node, decision.call, callbacksOf(decision), null)
+    await saveCall(database.sql, { call: decision.call, node, callbacks: callbacksOf(decision), idempotency: null })
   }
   return orphans
 }
