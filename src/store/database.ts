@@ -2,6 +2,11 @@
  * The door to PostgreSQL: one method for SQL, transactions, notifications. Everything else in this room is one
  * statement per function over `Sql`, so that each of them runs alone or inside a caller's transaction.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import { EMBEDDED_DATABASE, type EmbeddedServer, startEmbedded } from './embedded.ts'
+import { OLDEST_MAJOR } from './embedded-binaries.ts'
+import { migrate } from './migrations.ts'
 
 /** Where a statement runs: the pool, or one transaction. */
 export interface Sql {
@@ -40,10 +45,144 @@ export interface DatabaseOptions {
   readonly log: Log
 }
 
+/** Connections at most. More of them would not make one disk faster. */
+const POOL_SIZE = 10
+const CONNECT_MS = 10_000
+/** A statement that takes longer is a fault; nothing here comes near it. */
+const STATEMENT_MS = 30_000
+const RELISTEN_MS = 500
+const POSTGRES_URL = /^postgres(?:ql)?:\/\//
+
+/** The shape that every query goes through; the driver's pool and its clients both have it. */
+type Querying = Pick<pg.ClientBase, 'query'>
+
 /**
  * Opens the database and brings its tables up to date.
  * @throws {Error} with a sentence for the operator: folder in use, other major version, unreachable, newer schema.
  */
-export async function openDatabase(_options: DatabaseOptions): Promise<Database> {
-  throw new Error('not yet')
+export async function openDatabase({ data, log }: DatabaseOptions): Promise<Database> {
+  if (POSTGRES_URL.test(data)) return connectDatabase({ config: { connectionString: data }, log, server: null })
+  const server = await startEmbedded({ folder: data, log })
+  const { socketFolder, port, user } = server
+  return connectDatabase({ config: { host: socketFolder, port, user, database: EMBEDDED_DATABASE }, log, server })
+}
+
+interface Connecting {
+  readonly config: pg.ClientConfig
+  readonly log: Log
+  /** Stopped when the database is closed. */
+  readonly server: EmbeddedServer | null
+}
+
+async function connectDatabase({ config: given, log, server }: Connecting): Promise<Database> {
+  const config: pg.ClientConfig = { ...given, application_name: 'earshot', connectionTimeoutMillis: CONNECT_MS, statement_timeout: STATEMENT_MS, keepAlive: true }
+  const pool = new pg.Pool({ ...config, max: POOL_SIZE })
+  // An idle connection that breaks is replaced when the next query needs one.
+  pool.on('error', (error) => log.warn({ event: 'database-connection-lost', err: error }, 'A database connection was lost'))
+  const listeners = new Set<Listening>()
+  const close = async (): Promise<void> => {
+    await Promise.all([...listeners].map((listener) => listener.close()))
+    await pool.end()
+    await server?.close()
+  }
+  try {
+    await checkVersion(pool)
+    await migrate(pool)
+  } catch (error) {
+    await close()
+    throw error
+  }
+  return {
+    sql: sqlOver(pool),
+    transaction: (work) => inTransaction(pool, work),
+    listen: async (channel, onNotify) => {
+      const listening = await listenOn({ config, channel, onNotify, log })
+      const entry = { close: () => (listeners.delete(entry), listening.close()) }
+      listeners.add(entry)
+      return entry
+    },
+    close,
+  }
+}
+
+function sqlOver(target: Querying): Sql {
+  return {
+    async query<Row>(text: string, values: readonly unknown[] = [], name?: string) {
+      const query = { text, values: [...values] }
+      const result = await target.query<Row & pg.QueryResultRow>(name === undefined ? query : { ...query, name })
+      return result.rows
+    },
+  }
+}
+
+async function checkVersion(pool: pg.Pool): Promise<void> {
+  const { rows } = await pool.query<{ number: string; name: string }>(`select current_setting('server_version_num') as number, current_setting('server_version') as name`)
+  const found = rows[0]
+  if (found && Number(found.number) < OLDEST_MAJOR * 10_000) throw new Error(`The database server is PostgreSQL ${found.name}; Earshot needs ${OLDEST_MAJOR} or later.`)
+}
+
+async function inTransaction<T>(pool: pg.Pool, work: (sql: Sql) => Promise<T>): Promise<T> {
+  const client = await pool.connect()
+  let broken: Error | undefined
+  try {
+    await client.query('begin')
+    const result = await work(sqlOver(client))
+    await client.query('commit')
+    return result
+  } catch (error) {
+    await client.query('rollback').catch((failure: Error) => {
+      broken = failure
+    })
+    throw error
+  } finally {
+    // A connection that could not even roll back is closed, which rolls back as well.
+    client.release(broken)
+  }
+}
+
+interface ListenOptions {
+  readonly config: pg.ClientConfig
+  readonly channel: string
+  readonly onNotify: () => void
+  readonly log: Log
+}
+
+/** A session of its own; it comes back by itself when it is lost. */
+async function listenOn({ config, channel, onNotify, log }: ListenOptions): Promise<Listening> {
+  let closing = false
+  let session = await connect()
+  async function connect(): Promise<pg.Client> {
+    // A listening session waits for as long as nothing happens.
+    const client = new pg.Client(config)
+    client.on('error', () => {}) // What it means is in `end`.
+    client.on('notification', onNotify)
+    try {
+      await client.connect()
+      await client.query(`listen ${client.escapeIdentifier(channel)}`)
+    } catch (error) {
+      await client.end().catch(() => {})
+      throw error
+    }
+    client.once('end', () => void reconnect())
+    return client
+  }
+  async function reconnect(): Promise<void> {
+    while (!closing) {
+      await sleep(RELISTEN_MS, undefined, { ref: false })
+      try {
+        const client = await connect()
+        if (closing) return await client.end()
+        session = client
+        return onNotify()
+      } catch (error) {
+        log.warn({ event: 'database-listen-lost', channel, err: error }, 'Cannot listen for database notifications; trying again')
+      }
+    }
+  }
+  return {
+    close: async () => {
+      closing = true
+      await session.end().catch(() => {})
+    },
+  }
 }

@@ -1,0 +1,35 @@
+/**
+ * The tables, as numbered steps that only go forward. A step that has been released is never changed; the next number
+ * changes what it made. Kysely's migrator keeps the count and holds a lock, so that processes may start at the same time.
+ */
+import type pg from 'pg'
+import { calls } from './migrations/001-calls.ts'
+
+/** In order; names sort as they run. */
+const STEPS: Readonly<Record<string, string>> = {
+  '001-calls': calls,
+}
+
+/** @throws {Error} when a step fails (none of this start's steps is kept then), or when a newer Earshot has been here. */
+export async function migrate(pool: pg.Pool): Promise<void> {
+  const { CompiledQuery, Kysely, PostgresDialect } = await import('kysely')
+  const { Migrator } = await import('kysely/migration')
+  const migrations = Object.fromEntries(
+    Object.entries(STEPS).map(([name, text]) => [name, { up: async (db: { executeQuery: (query: ReturnType<typeof CompiledQuery.raw>) => Promise<unknown> }) => void (await db.executeQuery(CompiledQuery.raw(text))) }]),
+  )
+  const migrator = new Migrator({
+    // The pool is the caller's to end: this Kysely is never destroyed.
+    db: new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) }),
+    provider: { getMigrations: async () => migrations },
+    migrationTableName: 'migration',
+    migrationLockTableName: 'migration_lock',
+  })
+  const done = await migrator.getMigrations()
+  const { error, results } = await migrator.migrateToLatest()
+  if (error === undefined) return
+  const failed = results?.find((result) => result.status === 'Error')?.migrationName
+  if (failed === undefined && done.every((step) => step.executedAt !== undefined)) {
+    throw new Error('This database was written by a newer version of Earshot. Start that version, or restore a backup.', { cause: error })
+  }
+  throw new Error(`The database could not be brought up to date${failed ? ` (step ${failed})` : ''}.`, { cause: error })
+}
