@@ -1,0 +1,258 @@
+/**
+ * The thread of the sound: sockets, the clock, and nothing else. What is sent to whom is decided in `src/media/`.
+ *
+ * One rule: nothing that a peer sends ends this thread. A fault of ours in one call silences that call alone (fail closed)
+ * and is told to the main thread.
+ */
+import { randomBytes, randomInt } from 'node:crypto'
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
+import { lookup as lookupName } from 'node:dns/promises'
+import { isIP } from 'node:net'
+import { performance } from 'node:perf_hooks'
+import { parentPort, workerData } from 'node:worker_threads'
+import type { MediaCounters, MediaTerms, LegKind } from './media-plane.ts'
+import {
+  addLeg,
+  arrive,
+  arriveRtcp,
+  countersOf,
+  makeConversation,
+  removeLeg,
+  report,
+  setTable,
+  setTerms,
+  tick,
+  type Conversation,
+  type Send,
+} from '../../media/conversation.ts'
+import { REPORT_MS } from '../../media/rtcp.ts'
+
+export interface WorkerOptions {
+  readonly host: string
+  readonly portMin: number
+  readonly portMax: number
+}
+
+export type Order =
+  | { readonly kind: 'open'; readonly callId: string; readonly legId: string; readonly legKind: LegKind }
+  | { readonly kind: 'connect'; readonly legId: string; readonly terms: MediaTerms }
+  | { readonly kind: 'hearing'; readonly callId: string; readonly table: ReadonlyMap<string, readonly string[]> }
+  | { readonly kind: 'close'; readonly legId: string }
+  | { readonly kind: 'counters'; readonly legId: string }
+  | { readonly kind: 'stop' }
+
+export type Answer = { readonly port: number } | MediaCounters | null
+
+export type FromWorker =
+  | { readonly kind: 'done'; readonly id: number; readonly answer: Answer }
+  | { readonly kind: 'failed'; readonly id: number; readonly message: string }
+  | { readonly kind: 'trouble'; readonly message: string; readonly legIds: readonly string[] }
+
+/** The clock's step; every ptime from 10 to 60 ms is made of it. */
+const TICK_MS = 10
+/** Asked of the kernel for each port; it may give less. A second of sound is 10 kB, so this outlasts any stall that matters. */
+const RECEIVE_BUFFER_BYTES = 256 * 1024
+const CNAME_BYTES = 9
+
+interface Ports {
+  readonly callId: string
+  readonly port: number
+  readonly rtp: Socket
+  readonly rtcp: Socket
+  nextReportAt: number
+}
+
+const options = workerData as WorkerOptions
+const calls = new Map<string, Conversation>()
+const legs = new Map<string, Ports>()
+/** Even ports that are bound or being bound. */
+const taken = new Set<number>()
+let timer: NodeJS.Timeout | null = null
+let nextTickAt = 0
+
+/** Epoch ms that never step back. */
+const now = (): number => performance.timeOrigin + performance.now()
+
+const send: Send = (legId, to, bytes) => {
+  legs.get(legId)?.rtp.send(bytes, to.port, to.host)
+}
+
+parentPort?.on('message', ({ id, order }: { readonly id: number; readonly order: Order }) => {
+  obey(order).then(
+    (answer) => tell({ kind: 'done', id, answer }),
+    (error: unknown) => tell({ kind: 'failed', id, message: error instanceof Error ? error.message : String(error) }),
+  )
+})
+
+const tell = (message: FromWorker): void => parentPort?.postMessage(message)
+
+async function obey(order: Order): Promise<Answer> {
+  switch (order.kind) {
+    case 'open':
+      return await open(order.callId, order.legId, order.legKind)
+    case 'connect':
+      return await connect(order.legId, order.terms)
+    case 'hearing': {
+      const call = calls.get(order.callId)
+      if (call !== undefined) guard(order.callId, () => setTable(call, order.table, now()))
+      return null
+    }
+    case 'close':
+      return await close(order.legId)
+    case 'counters':
+      return counters(order.legId)
+    case 'stop':
+      await Promise.all([...legs.keys()].map(close))
+      return null
+  }
+}
+
+async function open(callId: string, legId: string, kind: LegKind): Promise<Answer> {
+  if (legs.has(legId)) throw new Error('this leg has its port already')
+  const { rtp, rtcp, port } = await bindPair()
+  legs.set(legId, { callId, rtp, rtcp, port, nextReportAt: now() + reportPauseMs() })
+  const call = calls.get(callId) ?? makeConversation()
+  calls.set(callId, call)
+  const seed = { ssrc: randomInt(2 ** 32), sequence: randomInt(2 ** 16), timestamp: randomInt(2 ** 32) }
+  addLeg(call, legId, kind, { ...seed, cname: randomBytes(CNAME_BYTES).toString('base64') })
+  rtp.on('message', (bytes: Buffer, from: RemoteInfo) => {
+    guard(callId, () => arrive(call, legId, { host: from.address, port: from.port }, bytes, now(), send))
+  })
+  rtcp.on('message', (bytes: Buffer, from: RemoteInfo) => {
+    guard(callId, () => arriveRtcp(call, legId, { host: from.address, port: from.port }, bytes, now()))
+  })
+  startClock()
+  return { port }
+}
+
+async function connect(legId: string, terms: MediaTerms): Promise<null> {
+  const { host } = terms.remote
+  // A name instead of an address is rare in SDP; one that cannot be resolved leaves the port waiting for the phone to speak first.
+  const address = isIP(host) !== 0 ? host : await lookupName(host).then((found) => found.address, () => '0.0.0.0')
+  const ports = legs.get(legId)
+  const call = ports === undefined ? undefined : calls.get(ports.callId)
+  if (ports === undefined || call === undefined) return null
+  guard(ports.callId, () => setTerms(call, legId, { ...terms, remote: { host: address, port: terms.remote.port } }, now()))
+  return null
+}
+
+function counters(legId: string): MediaCounters | null {
+  const ports = legs.get(legId)
+  const leg = ports === undefined ? undefined : calls.get(ports.callId)?.legs.get(legId)
+  return leg === undefined ? null : countersOf(leg)
+}
+
+async function close(legId: string): Promise<MediaCounters | null> {
+  const ports = legs.get(legId)
+  if (ports === undefined) return null
+  const last = counters(legId)
+  legs.delete(legId)
+  const call = calls.get(ports.callId)
+  if (call !== undefined) {
+    const goodbye = report(call, legId, now(), true)
+    removeLeg(call, legId, now())
+    if (call.legs.size === 0) calls.delete(ports.callId)
+    if (goodbye !== null) await sent(ports.rtcp, goodbye.bytes, goodbye.to.port, goodbye.to.host)
+  }
+  await Promise.all([closed(ports.rtp), closed(ports.rtcp)])
+  taken.delete(ports.port)
+  if (calls.size === 0) stopClock()
+  return last
+}
+
+/** A fault in one call must not silence the others: the call falls silent and the main thread hears of it. */
+function guard(callId: string, step: () => void): void {
+  try {
+    step()
+  } catch (error) {
+    const message = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    const legIds = [...(calls.get(callId)?.legs.keys() ?? [])]
+    for (const legId of legIds) legs.get(legId)?.rtp.removeAllListeners('message')
+    calls.delete(callId)
+    tell({ kind: 'trouble', message, legIds })
+  }
+}
+
+function startClock(): void {
+  if (timer !== null) return
+  nextTickAt = now() + TICK_MS
+  timer = setTimeout(turn, TICK_MS)
+}
+
+function stopClock(): void {
+  if (timer !== null) clearTimeout(timer)
+  timer = null
+}
+
+/** Timers drift; the next turn is always set on the grid, and what a stall missed is for `tick` to skip. */
+function turn(): void {
+  const at = now()
+  for (const [callId, call] of calls) guard(callId, () => tick(call, at, send))
+  for (const [legId, ports] of legs) if (ports.nextReportAt <= at) sendReport(legId, ports, at)
+  nextTickAt += TICK_MS
+  if (nextTickAt < at) nextTickAt = at + TICK_MS
+  timer = setTimeout(turn, Math.max(0, nextTickAt - now()))
+}
+
+function sendReport(legId: string, ports: Ports, at: number): void {
+  ports.nextReportAt = at + reportPauseMs()
+  const call = calls.get(ports.callId)
+  const due = call === undefined ? null : report(call, legId, at)
+  if (due !== null) ports.rtcp.send(due.bytes, due.to.port, due.to.host)
+}
+
+/** Half to one and a half of the interval, so that reports of many calls do not come together (RFC 3550 §6.2). */
+const reportPauseMs = (): number => REPORT_MS / 2 + randomInt(REPORT_MS)
+
+/** An even port for RTP and the odd one above it, from a random place in the range on. */
+async function bindPair(): Promise<{ rtp: Socket; rtcp: Socket; port: number }> {
+  const first = options.portMin + (options.portMin % 2)
+  const pairs = Math.max(0, Math.floor((options.portMax - first + 1) / 2))
+  const start = pairs === 0 ? 0 : randomInt(pairs)
+  for (let i = 0; i < pairs; i++) {
+    const port = first + 2 * ((start + i) % pairs)
+    if (taken.has(port)) continue
+    taken.add(port)
+    const pair = await tryPair(port)
+    if (pair !== null) return { ...pair, port }
+    taken.delete(port)
+  }
+  throw new Error(`no RTP port is free in ${options.portMin}-${options.portMax}`)
+}
+
+/** Null when somebody else has one of the two. */
+async function tryPair(port: number): Promise<{ rtp: Socket; rtcp: Socket } | null> {
+  const rtp = await bind(port)
+  if (rtp === null) return null
+  const rtcp = await bind(port + 1)
+  if (rtcp !== null) return { rtp, rtcp }
+  await closed(rtp)
+  return null
+}
+
+async function bind(port: number): Promise<Socket | null> {
+  const socket = createSocket({
+    type: isIP(options.host) === 6 ? 'udp6' : 'udp4',
+    // Addresses are always literal here; Node's own lookup would cost a tenth of the thread's time.
+    lookup: (host, _options, callback) => callback(null, host, isIP(host)),
+    recvBufferSize: RECEIVE_BUFFER_BYTES,
+  })
+  return await new Promise((resolve, reject) => {
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      socket.close()
+      if (error.code === 'EADDRINUSE') resolve(null)
+      else reject(error)
+    })
+    socket.bind({ port, address: options.host, exclusive: true }, () => {
+      socket.removeAllListeners('error')
+      // A phone that is gone answers with ICMP errors, an unreachable one with a failed send: neither is news to RTP.
+      socket.on('error', () => {})
+      resolve(socket)
+    })
+  })
+}
+
+const sent = (socket: Socket, bytes: Uint8Array, port: number, host: string): Promise<void> =>
+  new Promise((resolve) => socket.send(bytes, port, host, () => resolve()))
+
+const closed = (socket: Socket): Promise<void> => new Promise((resolve) => socket.close(() => resolve()))

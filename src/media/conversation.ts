@@ -1,0 +1,380 @@
+/**
+ * The sound of one call: who is sent what, when a packet comes and when the clock ticks. It knows no modes: only legs and
+ * the table of who hears whom. Time comes in as `now` (epoch ms that never step back), packets go out through `send`.
+ *
+ *   ear of a conversation leg   clocked by packets. The first conversation mouth in its row is its source, relayed as it comes;
+ *                               every other mouth waits in a queue and is folded into the source's packets. When the source
+ *                               is silent for longer than it can be late, our clock sends what waits in the queues.
+ *   ear of a monitor            clocked by us, one frame every ptime without a break while it may hear anybody. Every mouth
+ *                               has a queue of its own, so that a silent or lossy party never holds up another.
+ *
+ * One rule: fail closed. A mouth is heard where the table says so, both have a row, both have terms and the phones send and
+ * receive; in every other case there is no queue and no path. A new table drops at once what waits for an ear that may no
+ * longer hear it (contract C23). Ears without a queue are relayed bit for bit, so listening changes nothing (C25).
+ *
+ * Keys (RFC 4733) go to every ear that hears the mouth, a supervisor's included, and to no other.
+ */
+import { parseKey } from './dtmf.ts'
+import { PAYLOAD_TYPE, SAMPLES_PER_MS, type Law } from './g711.ts'
+import { admit, aim, isSame, makeLatch, targetOf, type Latch, type Source } from './latch.ts'
+import { mix, transcode, type Source as SoundSource } from './mixer.ts'
+import { detach, generated, inserted, makeOutlet, relayed, timelineAt, withheld, type Outlet, type Seed, type Stamp } from './outlet.ts'
+import { clear, makeQueue, MAX_FRAME_SAMPLES, put, take, type FrameQueue } from './queue.ts'
+import { jitterMsOf, lostOf, makeReception, noteReport, receive, reportBlock, type Arrival, type Reception } from './reception.ts'
+import { buildReport, parseRtcp } from './rtcp.ts'
+import { laterTimestamp, parseRtp, RTP_HEADER_BYTES, writeRtpHeader, type RtpPacket } from './rtp.ts'
+
+/** A source is silent when it is later than a frame of the ear by this, plus its own jitter times four (up to a limit). */
+export const FILL_AFTER_MS = 5
+export const MAX_JITTER_ALLOWANCE_MS = 100
+/** A clock that is later than this skips the frames it missed instead of sending them in a burst. */
+export const STALL_MS = 60
+/** Timers may fire up to a millisecond early. */
+export const TICK_SLACK_MS = 1
+const MIN_PTIME_MS = 10
+const MAX_PTIME_MS = 60
+
+/** What was agreed with the phone of a leg. */
+export interface Terms {
+  readonly remote: Source
+  readonly law: Law
+  readonly digitsPayloadType: number | null
+  readonly ptimeMs: number
+  readonly phoneReceives: boolean
+  readonly phoneSends: boolean
+}
+
+export interface SoundLeg {
+  readonly id: string
+  readonly kind: 'conversation' | 'monitor'
+  readonly cname: string
+  terms: Terms | null
+  readonly latch: Latch
+  readonly reception: Reception
+  readonly outlet: Outlet
+  /** Whose packets clock this ear; null when nobody's do. */
+  source: SoundLeg | null
+  /** Every other mouth it hears. */
+  queues: Map<SoundLeg, FrameQueue>
+  /** The ears that this leg's packets go to, and those whose queue they fill. */
+  relaysTo: SoundLeg[]
+  feeds: SoundLeg[]
+  /** When our clock owes the ear a frame, and that frame's place on its timeline; null while the clock has no part in it. */
+  dueAt: number | null
+  clockTime: number
+  /** Length of its latest packet, samples. */
+  frame: number
+  packetsIn: number
+  strangers: number
+  malformed: number
+  lateTicks: number
+  lostOut: number
+  overflows: number
+  starvations: number
+}
+
+export interface Conversation {
+  readonly legs: Map<string, SoundLeg>
+  table: ReadonlyMap<string, readonly string[]>
+}
+
+/** The bytes are the receiver's to keep: they are not touched again. */
+export type Send = (legId: string, to: Source, bytes: Uint8Array) => void
+
+export const makeConversation = (): Conversation => ({ legs: new Map(), table: new Map() })
+
+/** A new leg is deaf and dumb until it has terms and a row in the table. */
+export function addLeg(call: Conversation, id: string, kind: SoundLeg['kind'], seed: Seed & { readonly cname: string }): SoundLeg {
+  const leg: SoundLeg = {
+    id,
+    kind,
+    cname: seed.cname,
+    terms: null,
+    latch: makeLatch(),
+    reception: makeReception(),
+    outlet: makeOutlet(seed),
+    source: null,
+    queues: new Map(),
+    relaysTo: [],
+    feeds: [],
+    dueAt: null,
+    clockTime: 0,
+    frame: 20 * SAMPLES_PER_MS,
+    packetsIn: 0,
+    strangers: 0,
+    malformed: 0,
+    lateTicks: 0,
+    lostOut: 0,
+    overflows: 0,
+    starvations: 0,
+  }
+  call.legs.set(id, leg)
+  return leg
+}
+
+export function removeLeg(call: Conversation, id: string, now: number): void {
+  if (call.legs.delete(id)) wire(call, now)
+}
+
+/** Replaces who hears whom, between two packets. */
+export function setTable(call: Conversation, table: ReadonlyMap<string, readonly string[]>, now: number): void {
+  call.table = table
+  wire(call, now)
+}
+
+/** Terms for a leg; unknown legs: nothing happens. */
+export function setTerms(call: Conversation, id: string, terms: Terms, now: number): void {
+  const leg = call.legs.get(id)
+  if (leg === undefined) return
+  if (leg.terms !== null && leg.terms.law !== terms.law) {
+    leg.outlet.isBroken = true
+    for (const ear of leg.feeds) clearQueue(ear, leg)
+  }
+  leg.terms = { ...terms, ptimeMs: Math.min(MAX_PTIME_MS, Math.max(MIN_PTIME_MS, terms.ptimeMs)) }
+  aim(leg.latch, terms.remote)
+  wire(call, now)
+}
+
+/** A datagram came in on a leg's RTP port. The bytes are ours: they may be rewritten and sent on. */
+export function arrive(call: Conversation, id: string, from: Source, bytes: Uint8Array, now: number, send: Send): void {
+  const leg = call.legs.get(id)
+  if (leg === undefined || leg.terms === null || !leg.terms.phoneSends) return
+  const packet = parseRtp(bytes)
+  const isKey = packet !== null && packet.payloadType === leg.terms.digitsPayloadType
+  if (packet === null || !isPlausible(packet, bytes, leg.terms, isKey)) {
+    if (leg.latch.locked === null || isSame(leg.latch.locked, from)) leg.malformed++
+    else leg.strangers++
+    return
+  }
+  if (!admit(leg.latch, from, now)) {
+    leg.strangers++
+    return
+  }
+  const arrival = receive(leg.reception, packet, now)
+  if (arrival === 'wild') {
+    leg.malformed++
+    return
+  }
+  leg.packetsIn++
+  if (isKey) passKey(leg, packet, arrival, bytes, now, send)
+  else passSound(leg, packet, arrival, bytes, now, send)
+}
+
+/** The clock: sends every frame that is due. Call it every 10 ms. */
+export function tick(call: Conversation, now: number, send: Send): void {
+  for (const leg of call.legs.values()) {
+    if (leg.dueAt === null || leg.terms === null) continue
+    const { ptimeMs } = leg.terms
+    const samples = Math.round(ptimeMs * SAMPLES_PER_MS)
+    if (now - leg.dueAt > STALL_MS) {
+      const missed = Math.floor((now - leg.dueAt) / ptimeMs)
+      leg.lateTicks += missed
+      leg.dueAt += missed * ptimeMs
+      leg.clockTime = laterTimestamp(leg.clockTime, missed * samples)
+    }
+    while (leg.dueAt <= now + TICK_SLACK_MS) {
+      sendFrame(leg, leg.terms, samples, now, send)
+      leg.dueAt += ptimeMs
+      leg.clockTime = laterTimestamp(leg.clockTime, samples)
+    }
+  }
+}
+
+/** A datagram came in on a leg's RTCP port; only from the host that its sound comes from. */
+export function arriveRtcp(call: Conversation, id: string, from: Source, bytes: Uint8Array, now: number): void {
+  const leg = call.legs.get(id)
+  if (leg === undefined || targetOf(leg.latch)?.host !== from.host) return
+  const summary = parseRtcp(bytes)
+  for (const report of summary?.reports ?? []) {
+    if (report.sender !== null && report.ssrc === leg.reception.ssrc) noteReport(leg.reception, report.ntpMiddle, now)
+  }
+  for (const block of summary?.blocks ?? []) if (block.ssrc === leg.outlet.ssrc) leg.lostOut = Math.max(0, block.lost)
+}
+
+/** Our report about a leg, and where its RTCP goes: the port above its RTP. Null while there is nobody to tell. */
+export function report(call: Conversation, id: string, now: number, goodbye = false): { to: Source; bytes: Uint8Array } | null {
+  const leg = call.legs.get(id)
+  const to = leg === undefined ? null : targetOf(leg.latch)
+  if (leg === undefined || to === null || to.port === 0 || to.port >= 65535) return null
+  const { outlet, reception } = leg
+  const sender =
+    outlet.packets === 0 ? null : { now, timestamp: timelineAt(outlet, now), packets: outlet.packets, octets: outlet.octets }
+  const block = reportBlock(reception, now)
+  return { to: { host: to.host, port: to.port + 1 }, bytes: buildReport({ ssrc: outlet.ssrc, sender, block }, leg.cname, goodbye) }
+}
+
+export interface Counters {
+  readonly packetsIn: number
+  readonly packetsOut: number
+  readonly lostIn: number
+  readonly lostOut: number
+  readonly jitterMs: number
+  readonly strangers: number
+  readonly malformed: number
+  readonly overflows: number
+  readonly starvations: number
+  readonly lateTicks: number
+}
+
+export function countersOf(leg: SoundLeg): Counters {
+  const queues = [...leg.queues.values()]
+  return {
+    packetsIn: leg.packetsIn,
+    packetsOut: leg.outlet.packets,
+    lostIn: lostOf(leg.reception),
+    lostOut: leg.lostOut,
+    jitterMs: jitterMsOf(leg.reception),
+    strangers: leg.strangers,
+    malformed: leg.malformed,
+    overflows: queues.reduce((sum, queue) => sum + queue.overflows, leg.overflows),
+    starvations: queues.reduce((sum, queue) => sum + queue.starvations, leg.starvations),
+    lateTicks: leg.lateTicks,
+  }
+}
+
+/** Turns the table into paths and queues. What is not built here is not heard. */
+function wire(call: Conversation, now: number): void {
+  for (const leg of call.legs.values()) {
+    leg.relaysTo = []
+    leg.feeds = []
+  }
+  for (const ear of call.legs.values()) {
+    const mouths = mouthsOf(call, ear)
+    const source = ear.kind === 'conversation' ? (mouths.find((mouth) => mouth.kind === 'conversation') ?? null) : null
+    if (source !== ear.source) detach(ear.outlet)
+    ear.source = source
+    source?.relaysTo.push(ear)
+    keepQueues(ear, mouths.filter((mouth) => mouth !== source), now)
+    const isClocked = ear.queues.size > 0
+    if (!isClocked) ear.dueAt = null
+    else if (ear.dueAt === null) arm(ear, now, timelineAt(ear.outlet, now))
+  }
+}
+
+/** The mouths in the ear's row that may really be heard, in the row's order. */
+function mouthsOf(call: Conversation, ear: SoundLeg): SoundLeg[] {
+  if (ear.terms === null || !ear.terms.phoneReceives || !isReachable(ear.terms.remote)) return []
+  const mouths: SoundLeg[] = []
+  for (const id of call.table.get(ear.id) ?? []) {
+    const mouth = call.legs.get(id)
+    if (mouth === undefined || mouth === ear || !call.table.has(id) || mouths.includes(mouth)) continue
+    if (mouth.terms?.phoneSends === true) mouths.push(mouth)
+  }
+  return mouths
+}
+
+function keepQueues(ear: SoundLeg, mouths: readonly SoundLeg[], now: number): void {
+  const kept = new Map(mouths.map((mouth) => [mouth, ear.queues.get(mouth) ?? makeQueue(now)]))
+  for (const [mouth, queue] of ear.queues) {
+    if (kept.has(mouth)) continue
+    ear.overflows += queue.overflows
+    ear.starvations += queue.starvations
+  }
+  ear.queues = kept
+  for (const mouth of mouths) mouth.feeds.push(ear)
+}
+
+/** The clock's next turn: at a monitor's ear the next frame, at a conversation's ear when its source is overdue. */
+function arm(ear: SoundLeg, now: number, timeline: number): void {
+  const { source } = ear
+  const ptimeMs = ear.terms?.ptimeMs ?? 20
+  const patienceMs =
+    ear.kind === 'monitor'
+      ? 0
+      : (source === null ? 0 : source.frame / SAMPLES_PER_MS) +
+        FILL_AFTER_MS +
+        Math.min(MAX_JITTER_ALLOWANCE_MS, source === null ? 0 : 4 * jitterMsOf(source.reception))
+  ear.dueAt = now + ptimeMs + patienceMs
+  ear.clockTime = timeline
+}
+
+function passSound(leg: SoundLeg, packet: RtpPacket, arrival: Arrival, bytes: Uint8Array, now: number, send: Send): void {
+  leg.frame = packet.payloadEnd - packet.payloadStart
+  // What is late is too late for a queue, whose order is the order of its samples.
+  if (arrival !== 'late') {
+    for (const ear of leg.feeds) {
+      const queue = ear.queues.get(leg)
+      if (queue !== undefined) put(queue, bytes, packet.payloadStart, packet.payloadEnd, now)
+    }
+  }
+  const last = leg.relaysTo.length - 1
+  for (const [i, ear] of leg.relaysTo.entries()) relay(ear, leg, packet, arrival, i === last ? bytes : bytes.slice(), now, send)
+}
+
+/** The packet goes on in its own bytes: other header, same payload unless laws differ or another mouth is folded in. */
+function relay(ear: SoundLeg, mouth: SoundLeg, packet: RtpPacket, arrival: Arrival, bytes: Uint8Array, now: number, send: Send): void {
+  if (ear.terms === null || mouth.terms === null) return
+  const { payloadStart, payloadEnd } = packet
+  const samples = payloadEnd - payloadStart
+  const stamp = relayed(ear.outlet, packet, arrival, samples, now)
+  if (stamp === null) return
+  // A duplicate takes nothing from the queues: its first copy did.
+  const folded = arrival === 'late' ? [] : takeAll(ear, samples, now)
+  const { law } = mouth.terms
+  if (folded.length === 0) transcode(bytes, payloadStart, payloadEnd, law, ear.terms.law)
+  else {
+    const sources = [{ law, codes: bytes, from: payloadStart, length: samples }, ...folded]
+    mix(sources, ear.terms.law, bytes, payloadStart, samples)
+  }
+  if (arrival !== 'late' && ear.dueAt !== null) arm(ear, now, ear.outlet.end)
+  emit(ear, PAYLOAD_TYPE[ear.terms.law], stamp, bytes, payloadStart, payloadEnd, send)
+}
+
+function sendFrame(ear: SoundLeg, terms: Terms, samples: number, now: number, send: Send): void {
+  const sources = takeAll(ear, samples, now)
+  if (sources.length === 0 && ear.kind === 'conversation') return
+  const bytes = new Uint8Array(RTP_HEADER_BYTES + samples)
+  mix(sources, terms.law, bytes, RTP_HEADER_BYTES, samples)
+  const stamp = generated(ear.outlet, ear.clockTime, samples, now)
+  emit(ear, PAYLOAD_TYPE[terms.law], stamp, bytes, RTP_HEADER_BYTES, bytes.length, send)
+}
+
+function takeAll(ear: SoundLeg, samples: number, now: number): SoundSource[] {
+  const sources: SoundSource[] = []
+  for (const [mouth, queue] of ear.queues) {
+    const length = take(queue, queue.taking, samples, now)
+    if (length > 0 && mouth.terms !== null) sources.push({ law: mouth.terms.law, codes: queue.taking, from: 0, length })
+  }
+  return sources
+}
+
+/** A key goes to every ear that hears the mouth, with the ear's payload type; an ear that takes none sees no gap. */
+function passKey(leg: SoundLeg, packet: RtpPacket, arrival: Arrival, bytes: Uint8Array, now: number, send: Send): void {
+  const { payloadStart, payloadEnd } = packet
+  for (const ear of leg.relaysTo) {
+    const type = ear.terms?.digitsPayloadType ?? null
+    const stamp = type === null ? null : relayed(ear.outlet, packet, arrival, 0, now)
+    if (type === null) withheld(ear.outlet, packet)
+    else if (stamp !== null) emit(ear, type, stamp, bytes.slice(), payloadStart, payloadEnd, send)
+  }
+  if (arrival === 'late') return
+  for (const ear of leg.feeds) {
+    const type = ear.terms?.digitsPayloadType ?? null
+    if (type === null) continue
+    emit(ear, type, inserted(ear.outlet, leg.id, packet, now), bytes.slice(), payloadStart, payloadEnd, send)
+  }
+}
+
+function emit(ear: SoundLeg, payloadType: number, stamp: Stamp, bytes: Uint8Array, from: number, to: number, send: Send): void {
+  const { outlet, latch } = ear
+  const target = targetOf(latch)
+  if (target === null) return
+  const { sequence, timestamp, marker } = stamp
+  writeRtpHeader(bytes, from - RTP_HEADER_BYTES, { payloadType, marker, sequence, timestamp, ssrc: outlet.ssrc })
+  outlet.packets++
+  outlet.octets += to - from
+  send(ear.id, target, bytes.subarray(from - RTP_HEADER_BYTES, to))
+}
+
+function isPlausible(packet: RtpPacket, bytes: Uint8Array, terms: Terms, isKey: boolean): boolean {
+  if (isKey) return parseKey(bytes.subarray(packet.payloadStart, packet.payloadEnd)) !== null
+  const samples = packet.payloadEnd - packet.payloadStart
+  return packet.payloadType === PAYLOAD_TYPE[terms.law] && samples > 0 && samples <= MAX_FRAME_SAMPLES
+}
+
+const isReachable = (remote: Source): boolean => remote.port > 0 && remote.host !== '0.0.0.0' && remote.host !== '::'
+
+function clearQueue(ear: SoundLeg, mouth: SoundLeg): void {
+  const queue = ear.queues.get(mouth)
+  if (queue !== undefined) clear(queue)
+}
