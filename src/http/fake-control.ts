@@ -1,0 +1,101 @@
+/**
+ * A `Control` in memory for tests of the server: the real decisions of `domain/`, with nothing behind their orders. Whoever
+ * tests says when a leg answers or ends. Ids are counted, 32 characters like real ones.
+ */
+import type { Control, Idempotency, LegOfCall } from '../control/control.ts'
+import { assertInProgress, type Call, liveLeg } from '../domain/call.ts'
+import { addMonitor, changeMode, connect, hangUp } from '../domain/commands.ts'
+import { DomainError } from '../domain/errors.ts'
+import { incoming, onAnswered, onEnded } from '../domain/events.ts'
+import type { AccountId, CallId, LegId } from '../domain/ids.ts'
+import type { EndCause } from '../domain/leg.ts'
+import type { Address } from '../domain/address.ts'
+
+export interface FakeControl extends Control {
+  /** How often each method was asked, in order. */
+  readonly asked: string[]
+  /** A call from outside for the account's number, ringing an agent. */
+  callIn(accountId: AccountId, from: Address, dialled: Address, agent: Address): Call
+  answer(callId: CallId, legId: LegId): Call
+  end(callId: CallId, legId: LegId, cause: EndCause): Call
+}
+
+/** Numbers that begin with this may not be dialled. */
+const FORBIDDEN_PREFIX = '+1900'
+const MAX_MONITORS = 10
+const RING_MS = 30_000
+const LIMIT_MS = 14_400_000
+
+export function makeFakeControl(now: () => number): FakeControl {
+  const calls = new Map<CallId, Call>()
+  const answers = new Map<string, { readonly fingerprint: string; readonly answer: unknown }>()
+  const asked: string[] = []
+  let counter = 0
+  const newId = (): string => `${++counter}`.padStart(32, 'a0')
+  const keep = (call: Call): Call => {
+    calls.set(call.id, call)
+    return call
+  }
+  const find = (accountId: AccountId, callId: CallId, unknown: 'call-not-found' | 'call-not-in-progress'): Call => {
+    const call = calls.get(callId)
+    if (call?.accountId !== accountId) throw new DomainError(unknown)
+    return call
+  }
+  const legOf = (call: Call, legId: LegId): LegOfCall => ({ call, leg: liveLeg(call, legId) })
+  const once = <T>(idempotency: Idempotency | null, act: () => T): T => {
+    const earlier = idempotency && answers.get(idempotency.key)
+    if (earlier && earlier.fingerprint !== idempotency.fingerprint) throw new DomainError('idempotency-mismatch')
+    if (earlier) return earlier.answer as T
+    const answer = act()
+    if (idempotency) answers.set(idempotency.key, { fingerprint: idempotency.fingerprint, answer })
+    return answer
+  }
+  return {
+    asked,
+    async connect(accountId, command, idempotency) {
+      asked.push('connect')
+      if (command.from.startsWith(FORBIDDEN_PREFIX)) throw new DomainError('destination-not-allowed', 'From')
+      return once(idempotency, () => keep(connect(command, { callId: newId() as CallId, legId: newId() as LegId, accountId }, now()).call))
+    },
+    async createMonitorLeg(accountId, callId, command, idempotency) {
+      asked.push('createMonitorLeg')
+      const call = find(accountId, callId, 'call-not-in-progress')
+      if (command.phone.startsWith(FORBIDDEN_PREFIX)) throw new DomainError('destination-not-allowed')
+      return once(idempotency, () => {
+        const legId = newId() as LegId
+        return legOf(keep(addMonitor(call, command, legId, { maxMonitors: MAX_MONITORS }, now()).call), legId)
+      })
+    },
+    async changeMode(accountId, callId, legId, mode) {
+      asked.push('changeMode')
+      return legOf(keep(changeMode(find(accountId, callId, 'call-not-in-progress'), legId, mode, now()).call), legId)
+    },
+    async hangUp(accountId, callId, legId) {
+      asked.push('hangUp')
+      return legOf(keep(hangUp(find(accountId, callId, 'call-not-in-progress'), legId, now()).call), legId)
+    },
+    async liveCall(accountId, callId) {
+      const call = find(accountId, callId, 'call-not-in-progress')
+      assertInProgress(call)
+      return call
+    },
+    async call(accountId, callId) {
+      return find(accountId, callId, 'call-not-found')
+    },
+    callIn(accountId, from, dialled, agent) {
+      const ids = { callId: newId() as CallId, callerLegId: newId() as LegId, dialledLegId: newId() as LegId }
+      const event = { ...ids, accountId, from, dialled, destination: agent, callerId: from, agentIs: 'dialled', ringMs: RING_MS, limitMs: LIMIT_MS } as const
+      return keep(incoming(event, now()).call)
+    },
+    answer(callId, legId) {
+      const call = calls.get(callId)
+      if (!call) throw new DomainError('call-not-found')
+      return keep(onAnswered(call, legId, newId() as LegId, now()).call)
+    },
+    end(callId, legId, cause) {
+      const call = calls.get(callId)
+      if (!call) throw new DomainError('call-not-found')
+      return keep(onEnded(call, legId, cause, now()).call)
+    },
+  }
+}

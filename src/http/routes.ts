@@ -1,0 +1,93 @@
+/**
+ * The API's routes: what is asked, whom in the house it goes to, and what is answered. No HTTP in here.
+ *
+ * Parameters are looked at before the call is: a request that is wrong in itself is 400 whether or not its call lives.
+ */
+import type { Fields } from '../contract/fields.ts'
+import { callIdIn, connectCommand, legAction, legIdIn, monitorCommand } from '../contract/requests.ts'
+import { activeLegs, callResource, legResource } from '../contract/resources.ts'
+import type { Format, WireObject } from '../contract/xml.ts'
+import type { Control, Idempotency } from '../control/control.ts'
+import { DomainError, type DomainErrorCode } from '../domain/errors.ts'
+import type { AccountId, CallId, LegId } from '../domain/ids.ts'
+
+/** One request, authenticated and parsed. */
+export interface Asked {
+  readonly accountId: AccountId
+  readonly timeZone: string
+  readonly format: Format
+  /** As in the path, decoded; empty where the path has none. */
+  readonly callSid: string
+  readonly legSid: string
+  /** `?details=true`. */
+  readonly details: boolean
+  readonly fields: Fields
+  readonly idempotency: Idempotency | null
+  /** Epoch ms. */
+  readonly now: number
+}
+
+export interface ApiRoute {
+  readonly method: 'GET' | 'POST' | 'PUT'
+  /** Below `/v1/Accounts/:accountSid`. */
+  readonly path: string
+  /** @returns The answer's content; every success is a 200 (C16). @throws {DomainError} */
+  answer(control: Control, asked: Asked): Promise<WireObject>
+}
+
+export const ROUTES: readonly ApiRoute[] = [
+  {
+    method: 'POST',
+    path: '/Calls/connect',
+    // `details` is accepted here and adds nothing: there are none yet (C30).
+    answer: async (control, asked) => callResource(await control.connect(asked.accountId, connectCommand(asked.fields), asked.idempotency), asked, null),
+  },
+  {
+    method: 'GET',
+    path: '/Calls/:callSid',
+    answer: async (control, asked) => {
+      const call = await control.call(asked.accountId, callId(asked, 'call-not-found'))
+      return callResource(call, asked, asked.details ? { now: asked.now } : null)
+    },
+  },
+  {
+    method: 'GET',
+    path: '/Calls/:callSid/ActiveLegs',
+    answer: async (control, asked) => activeLegs(await control.liveCall(asked.accountId, callId(asked, 'call-not-in-progress')), asked),
+  },
+  {
+    method: 'POST',
+    path: '/Calls/:callSid/Legs',
+    answer: async (control, asked) => {
+      const command = monitorCommand(asked.fields)
+      const { call, leg } = await control.createMonitorLeg(asked.accountId, callId(asked, 'call-not-in-progress'), command, asked.idempotency)
+      return legResource(call, leg, 'created', asked)
+    },
+  },
+  { method: 'PUT', path: '/Calls/:callSid/Legs/:legSid', answer: actOnLeg },
+]
+
+async function actOnLeg(control: Control, asked: Asked): Promise<WireObject> {
+  const action = legAction(asked.fields)
+  const call = callId(asked, 'call-not-in-progress')
+  const leg = legId(asked)
+  if (action === 'hangup') {
+    const hungUp = await control.hangUp(asked.accountId, call, leg)
+    return legResource(hungUp.call, hungUp.leg, 'hung-up', asked)
+  }
+  const changed = await control.changeMode(asked.accountId, call, leg, action)
+  return legResource(changed.call, changed.leg, 'changed', asked)
+}
+
+/** What cannot be an id is, to the caller, an id that nobody has. */
+function callId(asked: Asked, unknown: DomainErrorCode): CallId {
+  const id = callIdIn(asked.callSid)
+  if (id === null) throw new DomainError(unknown)
+  return id
+}
+
+function legId(asked: Asked): LegId {
+  const id = legIdIn(asked.legSid)
+  if (id === null) throw new DomainError('leg-not-found')
+  return id
+}
