@@ -1,0 +1,174 @@
+/** A whole Earshot server as an operator runs it, in a process of its own, with phones of ours around it: for tests from outside. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import { createServer as createTcpServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { makePhone, type Phone, type PhoneOptions } from '../src/phone/phone.ts'
+
+export const KEY = 'key'
+export const TOKEN = 'a-token-of-some-length'
+export const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
+const CLI = new URL('../bin/earshot.mjs', import.meta.url).pathname
+const PATIENCE_MS = 30_000
+
+/** `body` is the parsed JSON for `.json` paths, else the text. */
+export interface Answer {
+  readonly status: number
+  // biome-ignore lint/suspicious/noExplicitAny: the tests read the vendor's JSON as their customers' programs do.
+  readonly body: any
+}
+
+export interface TestServer {
+  readonly url: string
+  readonly sip: { readonly host: string; readonly port: number }
+  /** Everything it wrote to stdout and stderr so far, all starts included. */
+  output(): string
+  /** Starts it (again) on the same ports and data; resolves when `/readyz` says so. */
+  start(): Promise<void>
+  /** Sends the signal and waits for the end. @returns The exit code, or the signal that ended it. */
+  end(signal: NodeJS.Signals): Promise<number | NodeJS.Signals | null>
+  readonly process: () => ChildProcess | null
+  phone(options: Partial<PhoneOptions> & { readonly name: string }): Promise<Phone>
+  /** A phone that answers whatever the trunk sends. */
+  readonly trunkPhone: Phone
+  request(method: string, path: string, fields?: Readonly<Record<string, string>>): Promise<Answer>
+  close(): Promise<void>
+}
+
+export async function openTestServer(extraYaml = '', trunk: Partial<PhoneOptions> = {}): Promise<TestServer> {
+  const folder = await mkdtemp(join(tmpdir(), 'earshot-test-'))
+  const [httpPort, sipPort] = [await freePort(), await freePort()]
+  const phones: Phone[] = []
+  const trunkPhone = makePhone({ name: 'customer', password: null, server: null, transport: 'udp', law: 'pcmu', toneHz: 700, ptimeMs: 20, behaviour: { answer: 'auto', answerAfterMs: 20 }, ...trunk })
+  await trunkPhone.start()
+  phones.push(trunkPhone)
+  const rtpMin = 20_000 + 2 * Math.floor(Math.random() * 9_000)
+  await writeFile(join(folder, 'earshot.yaml'), `
+http: { host: 127.0.0.1, port: ${httpPort} }
+sip: { host: 127.0.0.1, port: ${sipPort} }
+rtp: { host: 127.0.0.1, portMin: ${rtpMin}, portMax: ${rtpMin + 1998} }
+data: ./data
+accounts:
+  - sid: acme
+    keys: [{ key: ${KEY}, token: ${TOKEN} }]
+    numbers: [{ number: "+918012345678", rings: priya }]
+    callbackSecret: ${SECRET}
+    agents:
+      - { name: priya, password: priya-priya }
+      - { name: ravi, password: ravi-ravi }
+      - { name: boss, password: boss-boss }
+      - { name: chief, password: chief-chief }
+trunks:
+  - { name: customer, uri: "sip:${trunkPhone.uri.replace(/^sip:[^@]*@/, '')}", numbers: ["+918012345678"] }
+dial: { allow: ["+91"] }
+callbacks: { allow: [127.0.0.1] }
+${extraYaml}`)
+  let child: ChildProcess | null = null
+  let output = ''
+  const url = `http://127.0.0.1:${httpPort}`
+  const sip = { host: '127.0.0.1', port: sipPort }
+
+  async function start(): Promise<void> {
+    const started = spawn(process.execPath, [CLI, 'serve', '--config', join(folder, 'earshot.yaml')], { stdio: ['ignore', 'pipe', 'pipe'] })
+    child = started
+    for (const stream of [started.stdout, started.stderr]) stream?.on('data', (chunk: Buffer) => void (output += chunk.toString()))
+    const until = Date.now() + PATIENCE_MS
+    for (;;) {
+      if (started.exitCode !== null || Date.now() > until) throw new Error(`the server did not start:\n${output}`)
+      const ready = await fetch(`${url}/readyz`).then((response) => response.status === 200, () => false)
+      if (ready) return
+      await new Promise((resolve) => setTimeout(resolve, 25))
+    }
+  }
+  async function end(signal: NodeJS.Signals): Promise<number | NodeJS.Signals | null> {
+    const ending = child
+    if (ending === null) return null
+    const ended = ending.exitCode === null && ending.signalCode === null ? once(ending, 'exit') : Promise.resolve()
+    ending.kill(signal)
+    await ended
+    child = null
+    return ending.signalCode ?? ending.exitCode
+  }
+  await start()
+  return {
+    url, sip, start, end, trunkPhone,
+    output: () => output,
+    process: () => child,
+    async phone(options) {
+      const phone = makePhone({
+        password: `${options.name}-${options.name}`, server: sip, transport: 'udp', law: 'pcmu', toneHz: null, ptimeMs: 20,
+        behaviour: { answer: 'auto', answerAfterMs: 20 }, ...options,
+      })
+      await phone.start()
+      phones.push(phone)
+      await phone.register()
+      return phone
+    },
+    async request(method, path, fields) {
+      const response = await fetch(`${url}/v1/Accounts/acme${path}`, {
+        method,
+        headers: { authorization: `Basic ${Buffer.from(`${KEY}:${TOKEN}`).toString('base64')}` },
+        ...(fields ? { body: new URLSearchParams(fields) } : {}),
+      })
+      const text = await response.text()
+      return { status: response.status, body: path.endsWith('.json') ? JSON.parse(text) : text }
+    },
+    async close() {
+      for (const phone of phones) await phone.stop()
+      await end('SIGTERM')
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+export interface TestReceiver {
+  readonly url: string
+  readonly received: { readonly headers: Readonly<Record<string, string | string[] | undefined>>; readonly body: string; readonly path: string }[]
+  /** Statuses for the next answers; 200 when there is none left. */
+  readonly answers: number[]
+  close(): Promise<void>
+}
+
+export async function openTestReceiver(): Promise<TestReceiver> {
+  const received: TestReceiver['received'] = []
+  const answers: number[] = []
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = []
+    request.on('data', (chunk: Buffer) => chunks.push(chunk))
+    request.on('end', () => {
+      received.push({ headers: request.headers, body: Buffer.concat(chunks).toString('utf8'), path: request.url ?? '' })
+      response.writeHead(answers.shift() ?? 200).end()
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  return {
+    url: `http://127.0.0.1:${port}/callback`, received, answers,
+    close: () => new Promise((resolve) => {
+      server.closeAllConnections()
+      server.close(() => resolve())
+    }),
+  }
+}
+
+/** Polls until the condition holds. @throws Error with `what` after the wait. */
+export async function eventually(what: string, condition: () => boolean | Promise<boolean>, patienceMs = 10_000): Promise<void> {
+  const until = Date.now() + patienceMs
+  while (!(await condition())) {
+    if (Date.now() > until) throw new Error(`never: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+export function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const probe = createTcpServer()
+    probe.listen(0, '127.0.0.1', () => {
+      const { port } = probe.address() as AddressInfo
+      probe.close(() => resolve(port))
+    })
+  })
+}
