@@ -224,8 +224,8 @@ function viaFault(startLine: StartLine, headed: Headed): Fault | null {
   const top = list?.[0]
   if (list === null || top === undefined) return { status: 400, reason: 'Malformed Via' }
   if (list.length > MAX_VIAS) return { status: 400, reason: 'Too Many Via' }
-  const branch = top.params.get('branch') ?? ''
-  if (branch === BRANCH_COOKIE || branch.length > MAX_BRANCH_CHARS) return { status: 400, reason: 'Malformed Branch' }
+  const branch = top.params.get('branch')
+  if (branch !== undefined && (branch === BRANCH_COOKIE || !isPlain(branch, MAX_BRANCH_CHARS))) return { status: 400, reason: 'Malformed Branch' }
   return startLine.kind === 'request' && top.protocol.toUpperCase() !== 'SIP/2.0' ? { status: 400, reason: 'Malformed Via' } : null
 }
 
@@ -237,9 +237,15 @@ function identityFault(startLine: StartLine, headed: Headed): Fault | null {
   if (callId.length > MAX_CALL_ID_CHARS || /[ \t]/.test(callId)) return { status: 400, reason: 'Malformed Call-ID' }
   for (const name of ['From', 'To']) {
     const address = parseNameAddr(headerValue(headed, name) ?? '')
-    if (address === null || (address.params.get('tag') ?? '').length > MAX_TAG_CHARS) return { status: 400, reason: `Malformed ${name}` }
+    const tag = address?.params.get('tag')
+    if (address === null || (tag !== undefined && !isPlain(tag, MAX_TAG_CHARS))) return { status: 400, reason: `Malformed ${name}` }
   }
   return null
+}
+
+/** There, not too long, and such that it can be written again without quotes. */
+function isPlain(value: string, maxChars: number): boolean {
+  return value !== '' && value.length <= maxChars && !/[ \t;,"<>\\]/.test(value)
 }
 
 function addressFault(headed: Headed): Fault | null {
