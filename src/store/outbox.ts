@@ -5,10 +5,13 @@
  *      │ ▲
  *      │ └── a failed attempt is due again later
  *      └──the schedule is exhausted, or the address is refused──▶ parked ──replay──▶ pending
+ *
+ * A claim is a lease: `due_at` moves to its end, so that a callback whose worker died is simply due again.
  */
 import type { AccountId, CallId, LegId } from '../domain/ids.ts'
 import type { CallbackEvent } from '../domain/leg.ts'
 import type { Sql } from './database.ts'
+import { storable } from './json.ts'
 
 /** One callback as it was frozen in the transaction of the state it reports. */
 export interface CallbackRow {
@@ -31,8 +34,10 @@ export interface CallbackRow {
 
 /** A callback that this worker may send until its lease ends. */
 export interface ClaimedCallback extends CallbackRow {
-  /** This attempt included; the fence of `settle`. */
+  /** All attempts ever made, this one included; the fence of `settleCallback`. */
   readonly attempts: number
+  /** Attempts since it was enqueued or replayed, this one included; what the schedule counts by. */
+  readonly round: number
   /** Scheme, host and port of the URL. */
   readonly receiver: string
 }
@@ -63,28 +68,110 @@ export interface ClaimOptions {
 
 /** The channel that is notified when callbacks were enqueued. */
 export const CALLBACK_CHANNEL = 'earshot_callback'
+/** Of what a receiver or the network said, this much is kept. */
+export const ERROR_CHARACTERS = 500
+
+/** Scheme, host and port; what limits of concurrency are counted by. Empty for what is no URL. */
+export const receiverOf = (url: string): string => URL.parse(url)?.origin ?? ''
+
+interface Row {
+  readonly id: string
+  readonly account_id: string
+  readonly call_id: string
+  readonly leg_id: string | null
+  readonly event: CallbackEvent
+  readonly order_key: string
+  readonly url: string
+  readonly receiver: string
+  readonly content_type: string
+  readonly body: string
+  readonly created_at: Date
+  readonly attempts: number
+  readonly round: number
+  readonly last_status: number | null
+  readonly last_error: string | null
+  readonly settled_at: Date | null
+}
+
+/**
+ * Receivers are walked one by one along the index, so that the backlog of a slow one is neither read nor claimed beyond
+ * its share, in random turns, so that none waits for ever. Of callbacks with the same order key only the first that is pending can be had.
+ */
+const CLAIM = `
+with recursive waiting (receiver) as (
+  (select receiver from callback where state = 'pending' order by receiver limit 1)
+  union all
+  select (select callback.receiver from callback where state = 'pending' and callback.receiver > waiting.receiver order by callback.receiver limit 1)
+    from waiting where waiting.receiver is not null
+), picked as (
+  select due.sequence
+    from (select receiver from waiting where receiver is not null order by random()) turn
+    left join unnest($4::text[], $5::integer[]) as busy (receiver, count) using (receiver)
+    cross join lateral (
+      select sequence from callback
+       where state = 'pending' and callback.receiver = turn.receiver and due_at <= $1
+         and not exists (select from callback earlier where earlier.order_key = callback.order_key and earlier.state = 'pending' and earlier.sequence < callback.sequence)
+       order by due_at, sequence
+       limit greatest(0, $6::integer - coalesce(busy.count, 0))
+       for update skip locked
+    ) due
+   limit $3
+)
+update callback set attempts = attempts + 1, due_at = $2
+  from picked where callback.sequence = picked.sequence
+returning callback.*, attempts - attempts_before as round`
 
 /** Claims callbacks that are due and first of their order key; safe among any number of workers. */
-export async function claimCallbacks(_sql: Sql, _options: ClaimOptions): Promise<readonly ClaimedCallback[]> {
-  throw new Error('not yet')
+export async function claimCallbacks(sql: Sql, options: ClaimOptions): Promise<readonly ClaimedCallback[]> {
+  const { now, leaseMs, limit, perReceiver, underWay } = options
+  const values = [new Date(now), new Date(now + leaseMs), limit, [...underWay.keys()], [...underWay.values()], perReceiver]
+  const rows = await sql.query<Row>(CLAIM, values, 'callback-claim')
+  return rows.map((row) => ({ ...callbackOf(row), attempts: row.attempts, round: row.round, receiver: row.receiver }))
+}
+
+function callbackOf(row: Row): CallbackRow {
+  return {
+    id: row.id, accountId: row.account_id as AccountId, callId: row.call_id as CallId, legId: row.leg_id as LegId | null, event: row.event,
+    orderKey: row.order_key, url: row.url, contentType: row.content_type, body: row.body, createdAt: row.created_at.getTime(),
+  }
 }
 
 /** Records how an attempt went. @returns False when the lease was lost to another worker meanwhile: nothing was changed. */
-export async function settleCallback(_sql: Sql, _claimed: Pick<ClaimedCallback, 'id' | 'attempts'>, _settlement: Settlement, _now: number): Promise<boolean> {
-  throw new Error('not yet')
+export async function settleCallback(sql: Sql, claimed: Pick<ClaimedCallback, 'id' | 'attempts'>, settlement: Settlement, now: number): Promise<boolean> {
+  const state = settlement.kind === 'retry' ? 'pending' : settlement.kind
+  const error = settlement.kind === 'delivered' ? null : storable(settlement.error).slice(0, ERROR_CHARACTERS)
+  const dueAt = new Date(settlement.kind === 'retry' ? settlement.at : now)
+  const rows = await sql.query(
+    `update callback set state = $3, due_at = $4, settled_at = $5, last_status = $6, last_error = $7
+      where id = $1 and attempts = $2 and state = 'pending' returning id`,
+    [claimed.id, claimed.attempts, state, dueAt, settlement.kind === 'retry' ? null : new Date(now), settlement.status, error],
+    'callback-settle',
+  )
+  return rows.length > 0
 }
 
-/** When the next pending callback is due (or its lease ends), epoch ms; null when none is pending. */
-export async function nextDueAt(_sql: Sql): Promise<number | null> {
-  throw new Error('not yet')
+/** When the next pending callback becomes due (or its lease ends) after a moment, epoch ms; null when none does. */
+export async function nextDueAt(sql: Sql, after: number): Promise<number | null> {
+  const rows = await sql.query<{ due_at: Date }>(`select due_at from callback where state = 'pending' and due_at > $1 order by due_at limit 1`, [new Date(after)], 'callback-next')
+  return rows[0]?.due_at.getTime() ?? null
 }
 
 /** Oldest first. */
-export async function parkedCallbacks(_sql: Sql, _accountId: AccountId, _limit: number): Promise<readonly ParkedCallback[]> {
-  throw new Error('not yet')
+export async function parkedCallbacks(sql: Sql, accountId: AccountId, limit: number): Promise<readonly ParkedCallback[]> {
+  const rows = await sql.query<Row>(`select *, 0 as round from callback where state = 'parked' and account_id = $1 order by sequence limit $2`, [accountId, limit])
+  return rows.map((row) => ({
+    ...callbackOf(row), attempts: row.attempts, lastStatus: row.last_status, lastError: row.last_error ?? '', parkedAt: row.settled_at?.getTime() ?? 0,
+  }))
 }
 
 /** Makes one parked callback pending again with a fresh schedule. @returns False when it is not parked. */
-export async function replayCallback(_sql: Sql, _accountId: AccountId, _id: string, _now: number): Promise<boolean> {
-  throw new Error('not yet')
+export async function replayCallback(sql: Sql, accountId: AccountId, id: string, now: number): Promise<boolean> {
+  const rows = await sql.query(
+    `with replayed as (
+       update callback set state = 'pending', due_at = $3, settled_at = null, attempts_before = attempts
+        where id = $2 and account_id = $1 and state = 'parked' returning id)
+     select pg_notify('${CALLBACK_CHANNEL}', '') from replayed`,
+    [accountId, id, new Date(now)],
+  )
+  return rows.length > 0
 }

@@ -1,11 +1,24 @@
-/** What is thrown away, and when. */
+/** What is thrown away, and when. Calls are kept. */
 import type { Sql } from './database.ts'
+import { IDEMPOTENCY_MS } from './idempotency.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
-/** Delivered callbacks are kept as a delivery log for this long. Parked ones stay. */
+/** Delivered callbacks are kept as a delivery log for this long. Pending and parked ones stay. */
 export const DELIVERED_KEPT_MS = 30 * DAY_MS
+/** Rows of one kind that one purge takes at most: a purge must not hold locks for long. */
+export const PURGE_LIMIT = 10_000
 
-/** Deletes delivered callbacks and idempotency records that are past their time. @returns How many rows went. */
-export async function purge(_sql: Sql, _now: number): Promise<number> {
-  throw new Error('not yet')
+/** Deletes delivered callbacks and idempotency records that are past their time. @returns How many rows went; call again when it is not 0. */
+export async function purge(sql: Sql, now: number): Promise<number> {
+  const rows = await sql.query(
+    `with callbacks as (
+       delete from callback where sequence in
+         (select sequence from callback where state = 'delivered' and settled_at < $1 order by settled_at limit $3) returning 1),
+     records as (
+       delete from idempotency where (account_id, key) in
+         (select account_id, key from idempotency where created_at < $2 order by created_at limit $3) returning 1)
+     select from callbacks union all select from records`,
+    [new Date(now - DELIVERED_KEPT_MS), new Date(now - IDEMPOTENCY_MS), PURGE_LIMIT],
+  )
+  return rows.length
 }
