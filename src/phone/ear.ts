@@ -10,11 +10,14 @@ import { keyOf, parseKey } from '../media/dtmf.ts'
 import { lostOf, makeReception, receive } from '../media/reception.ts'
 import { parseRtp, sequenceAhead } from '../media/rtp.ts'
 
-/** A tone above this level is heard, dB of full scale; the phones of this room hum at -12. */
-export const HEARD_DB = -30
+/** A tone above this level is heard, dB of full scale; the phones of this room hum at -12, and a quarter of the window must be filled. */
+export const HEARD_DB = -24
 /** A tone below this is not there. Between the two it is unclear, and a test that asks must fail. */
 export const SILENT_DB = -50
 export type Verdict = 'heard' | 'unclear' | 'silent'
+
+/** A tone that ever rose above this, for one packet even, was there: more than the splash that another tone makes where it begins. */
+export const TRACE_DB = -40
 
 /** Sound that is kept, ms. */
 export const REMEMBERED_MS = 30_000
@@ -48,7 +51,7 @@ export interface Ear {
   take(datagram: Uint8Array, now: number): void
   /** dB of full scale for each tone over the sound that arrived in the last `windowMs`; what did not arrive counts as silence. */
   levels(tonesHz: readonly number[], windowMs: number, now: number): ReadonlyMap<number, number>
-  /** The tones that were more than silent at any time of the remembered sound, even for a tenth of a second. */
+  /** The tones of which there is a trace in the remembered sound, be it a single packet. */
   everHeard(tonesHz: readonly number[]): readonly number[]
   /** Forgets the sound and the digits, not the counters. */
   forget(): void
@@ -127,7 +130,7 @@ export function makeEar({ digitsPayloadType, capturePackets }: EarOptions): Ear 
       const found = new Set<number>()
       for (let start = 0; start < sound.length; start += glance / 2) {
         const levels = levelsOf(sound.subarray(start, start + glance), tonesHz, glance)
-        for (const [hz, level] of levels) if (verdict(level) === 'heard') found.add(hz)
+        for (const [hz, level] of levels) if (level > TRACE_DB) found.add(hz)
       }
       return tonesHz.filter((hz) => found.has(hz))
     },

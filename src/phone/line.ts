@@ -1,5 +1,5 @@
 /** A phone's RTP port and the clock that speaks: the shell around `ear.ts` and `mouth.ts`. One per session. */
-import { createSocket, type Socket } from 'node:dgram'
+import { createSocket, type Socket, type SocketOptions } from 'node:dgram'
 import type { Ear } from './ear.ts'
 import type { Mouth } from './mouth.ts'
 
@@ -8,6 +8,9 @@ const MAX_CATCH_UP = 3
 /** How often another port is tried when the one that was given is odd (RTP ports are even, RFC 3550 §11). */
 const MAX_BINDS = 32
 const RECEIVE_BUFFER_BYTES = 1 << 20
+
+/** Addresses are literals: without this every packet would wait for the resolver, and be lost when the socket closes meanwhile. */
+export const literally: NonNullable<SocketOptions['lookup']> = (host, _options, done) => done(null, host, 4)
 
 export interface Line {
   readonly port: number
@@ -70,9 +73,7 @@ async function bindEven(host: string): Promise<Socket> {
 }
 
 function bind(host: string): Promise<Socket> {
-  // Addresses are literals: without this every packet would ask the resolver.
-  const lookup = (name: string, _options: unknown, done: (error: Error | null, address: string, family: number) => void) => done(null, name, 4)
-  const socket = createSocket({ type: 'udp4', recvBufferSize: RECEIVE_BUFFER_BYTES, lookup: lookup as never })
+  const socket = createSocket({ type: 'udp4', recvBufferSize: RECEIVE_BUFFER_BYTES, lookup: literally })
   return new Promise((resolve, reject) => {
     socket.once('error', reject)
     socket.bind(0, host, () => {

@@ -4,6 +4,7 @@ import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { connect, createServer, type Server, type Socket as TcpSocket } from 'node:net'
 import { makeFramer, PONG } from '../sip/framing.ts'
 import { type Hop, makeUserAgent, type Output, type UaEvent, type UserAgent } from '../sip/user-agent.ts'
+import { literally } from './line.ts'
 
 export interface Wire {
   readonly port: number
@@ -110,7 +111,7 @@ async function bindBoth(host: string, wanted: number): Promise<{ readonly udp: U
 }
 
 function bindUdp(host: string, port: number): Promise<UdpSocket> {
-  const socket = createSocket({ type: 'udp4', recvBufferSize: RECEIVE_BUFFER_BYTES })
+  const socket = createSocket({ type: 'udp4', recvBufferSize: RECEIVE_BUFFER_BYTES, lookup: literally })
   return new Promise((resolve, reject) => {
     socket.once('error', reject)
     socket.bind(port, host, () => {

@@ -1,0 +1,109 @@
+/**
+ * What every independent peer needs: is it installed, a free port, a process that surely ends.
+ *
+ * A peer that is missing skips its tests and says so; with `CI=true` it is a failure instead.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createSocket } from 'node:dgram'
+import { accessSync, constants } from 'node:fs'
+import { createServer } from 'node:net'
+import { delimiter, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+export type PeerName = 'baresip' | 'sipp'
+
+/** Debian's package for each. */
+const PACKAGES: Readonly<Record<PeerName, string>> = { baresip: 'baresip-core', sipp: 'sip-tester' }
+
+export const isInstalled = (name: PeerName): boolean => (process.env['PATH'] ?? '').split(delimiter).some((folder) => isExecutable(join(folder, name)))
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** For the `skip` of a test: false when the peer is there. @throws Error in CI when it is not. */
+export function skipWithout(name: PeerName): string | false {
+  if (isInstalled(name)) return false
+  const reason = `${name} is not installed (apt-get install ${PACKAGES[name]})`
+  if (process.env['CI'] === 'true') throw new Error(reason)
+  return reason
+}
+
+const POLL_MS = 20
+
+/** Resolves with the first value that is not null. @throws Error with `what` when the time is over. */
+export async function eventually<T>(what: string, find: () => T | null | Promise<T | null>, withinMs = 8_000): Promise<T> {
+  const deadline = performance.now() + withinMs
+  for (;;) {
+    const found = await find()
+    if (found !== null) return found
+    if (performance.now() > deadline) throw new Error(`waited ${withinMs} ms in vain: ${what}`)
+    await sleep(POLL_MS)
+  }
+}
+
+/** A port that is free for UDP and TCP now. Another process may take it before the peer does; then the peer fails to start. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const udp = createSocket('udp4')
+    await new Promise<void>((resolve) => udp.bind(0, '127.0.0.1', resolve))
+    const { port } = udp.address()
+    const tcp = createServer()
+    const isFree = await new Promise<boolean>((resolve) => {
+      tcp.once('error', () => resolve(false))
+      tcp.listen(port, '127.0.0.1', () => resolve(true))
+    })
+    await new Promise<void>((resolve) => udp.close(resolve))
+    if (isFree) await new Promise<void>((resolve) => void tcp.close(() => resolve()))
+    if (isFree) return port
+  }
+}
+
+export interface Running {
+  readonly pid: number
+  /** Resolves with the exit code when the process has ended; a signal counts as -1. */
+  readonly exited: Promise<number>
+  /** What it printed, the newest 64 KiB. */
+  output(): string
+  /** Ends it: TERM, and KILL when it does not listen. */
+  stop(): Promise<void>
+}
+
+const OUTPUT_KEPT_CHARS = 65_536
+const TERM_PATIENCE_MS = 2_000
+
+/** Starts a peer that is ended after `limitMs` at the latest. */
+export function run(command: string, args: readonly string[], options: { readonly cwd: string; readonly limitMs: number }): Running {
+  const child: ChildProcess = spawn(command, args, { cwd: options.cwd, stdio: ['ignore', 'pipe', 'pipe'] })
+  let output = ''
+  const keep = (chunk: unknown): void => {
+    output = (output + String(chunk)).slice(-OUTPUT_KEPT_CHARS)
+  }
+  child.stdout?.on('data', keep)
+  child.stderr?.on('data', keep)
+  const exited = new Promise<number>((resolve) => {
+    child.once('error', (error) => {
+      keep(error.message)
+      resolve(-1)
+    })
+    child.once('exit', (code) => resolve(code ?? -1))
+  })
+  const limit = setTimeout(() => child.kill('SIGKILL'), options.limitMs)
+  void exited.then(() => clearTimeout(limit))
+  return {
+    pid: child.pid ?? -1,
+    exited,
+    output: () => output,
+    async stop() {
+      child.kill('SIGTERM')
+      const kill = setTimeout(() => child.kill('SIGKILL'), TERM_PATIENCE_MS)
+      await exited
+      clearTimeout(kill)
+    },
+  }
+}
