@@ -298,7 +298,7 @@ function passSound(leg: SoundLeg, packet: RtpPacket, arrival: Arrival, bytes: Ui
     }
   }
   const last = leg.relaysTo.length - 1
-  for (const [i, ear] of leg.relaysTo.entries()) relay(ear, leg, packet, arrival, i === last ? bytes : bytes.slice(), now, send)
+  for (const [i, ear] of leg.relaysTo.entries()) relay(ear, leg, packet, arrival, i === last ? bytes : copyOf(bytes), now, send)
 }
 
 /** The packet goes on in its own bytes: other header, same payload unless laws differ or another mouth is folded in. */
@@ -345,13 +345,13 @@ function passKey(leg: SoundLeg, packet: RtpPacket, arrival: Arrival, bytes: Uint
     const type = ear.terms?.digitsPayloadType ?? null
     const stamp = type === null ? null : relayed(ear.outlet, packet, arrival, 0, now)
     if (type === null) withheld(ear.outlet, packet)
-    else if (stamp !== null) emit(ear, type, stamp, bytes.slice(), payloadStart, payloadEnd, send)
+    else if (stamp !== null) emit(ear, type, stamp, copyOf(bytes), payloadStart, payloadEnd, send)
   }
   if (arrival === 'late') return
   for (const ear of leg.feeds) {
     const type = ear.terms?.digitsPayloadType ?? null
     if (type === null) continue
-    emit(ear, type, inserted(ear.outlet, leg.id, packet, now), bytes.slice(), payloadStart, payloadEnd, send)
+    emit(ear, type, inserted(ear.outlet, leg.id, packet, now), copyOf(bytes), payloadStart, payloadEnd, send)
   }
 }
 
@@ -373,6 +373,9 @@ function isPlausible(packet: RtpPacket, bytes: Uint8Array, terms: Terms, isKey: 
 }
 
 const isReachable = (remote: Source): boolean => remote.port > 0 && remote.host !== '0.0.0.0' && remote.host !== '::'
+
+/** A `Buffer`'s own `slice` would share the bytes. */
+const copyOf = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes)
 
 function clearQueue(ear: SoundLeg, mouth: SoundLeg): void {
   const queue = ear.queues.get(mouth)

@@ -121,6 +121,9 @@ export function withheld(outlet: Outlet, header: RtpHeader): void {
   if (mapping === null || sequenceAhead(header.sequence, mapping.highest) <= 0) return
   shift(mapping, -1)
   mapping.highest = header.sequence
+  mapping.floor = header.sequence
+  // What was lost just before it may still come: its number stays free.
+  outlet.sequence = (header.sequence + mapping.sequenceOffset) & 0xffff
 }
 
 /** The stamp of a frame of our clock. @param timestamp Its time on the ear's timeline; never before what was sent. */
