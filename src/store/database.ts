@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { EMBEDDED_DATABASE, type EmbeddedServer, startEmbedded } from './embedded.ts'
 import { OLDEST_MAJOR } from './embedded-binaries.ts'
+import { storable } from './json.ts'
 import { migrate } from './migrations.ts'
 
 /** Where a statement runs: the pool, or one transaction. */
@@ -108,12 +109,15 @@ async function connectDatabase({ config: given, log, server }: Connecting): Prom
 function sqlOver(target: Querying): Sql {
   return {
     async query<Row>(text: string, values: readonly unknown[] = [], name?: string) {
-      const query = { text, values: [...values] }
+      const query = { text, values: values.map(storableValue) }
       const result = await target.query<Row & pg.QueryResultRow>(name === undefined ? query : { ...query, name })
       return result.rows
     },
   }
 }
+
+/** Callers may ask for an id with a NUL in it; there is none, which is no reason to fail. */
+const storableValue = (value: unknown): unknown => (typeof value === 'string' && value.includes('\0') ? storable(value) : value)
 
 async function checkVersion(pool: pg.Pool): Promise<void> {
   const { rows } = await pool.query<{ number: string; name: string }>(`select current_setting('server_version_num') as number, current_setting('server_version') as name`)

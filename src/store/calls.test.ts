@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import fc from 'fast-check'
+import { openTestDatabase, type TestDatabase, testServers } from '../../test/database.ts'
+import { ACCOUNT, anyCall, sampleCall, sampleCallback, sampleId, T0 } from '../../test/sample-calls.ts'
+import type { Call } from '../domain/call.ts'
+import type { AccountId, CallId, LegId } from '../domain/ids.ts'
+import { loadCall, loadLiveCalls, saveCall } from './calls.ts'
+import type { Sql } from './database.ts'
+import { findIdempotency, IDEMPOTENCY_MS, type IdempotencyRecord, IdempotencyTaken } from './idempotency.ts'
+
+const NODE = 'node-1'
+const save = (call: Call, more: Partial<Parameters<typeof saveCall>[1]> = {}) => ({ call, node: NODE, callbacks: [], idempotency: null, ...more })
+
+const record = (call: Call, change: Partial<IdempotencyRecord> = {}): IdempotencyRecord => ({
+  accountId: ACCOUNT, key: sampleId(), fingerprint: 'f1', callId: call.id, legId: null, answer: { z: 1, a: ['ü', null], nested: { b: 2, a: 1 } }, createdAt: T0, ...change,
+})
+
+const count = async (sql: Sql, table: string): Promise<number> => Number((await sql.query<{ count: string }>(`select count(*) from ${table}`))[0]?.count)
+
+for (const server of testServers()) {
+  describe(`calls on the ${server} PostgreSQL`, () => {
+    let opened: TestDatabase
+    let sql: Sql
+    before(async () => {
+      opened = await openTestDatabase(server)
+      sql = opened.database.sql
+    })
+    after(() => opened.close())
+
+    test('a call comes back exactly as it was saved, whatever the types allow', async () => {
+      await fc.assert(
+        fc.asyncProperty(anyCall, async (any) => {
+          const call: Call = { ...structuredClone(any), id: sampleId() as CallId, legs: any.legs.map((leg) => ({ ...structuredClone(leg), id: sampleId() as LegId })) }
+          await saveCall(sql, save(call))
+          assert.deepEqual(await loadCall(sql, call.accountId, call.id), call)
+        }),
+        { numRuns: 60 },
+      )
+    })
+
+    test('saving again replaces state and adds legs in order of creation', async () => {
+      const call = sampleCall()
+      await saveCall(sql, save(call))
+      const [first, ...rest] = call.legs
+      assert(first)
+      const added = { ...first, id: sampleId() as LegId }
+      const ended = { ...first, state: { status: 'ended', endedAt: T0 + 9000, answeredAt: T0 + 2000, cause: 'completed' }, updatedAt: T0 + 9000 } as const
+      const changed: Call = { ...call, updatedAt: T0 + 9000, state: { status: 'ending', outcome: 'completed' }, legs: [ended, ...rest, added] }
+      await saveCall(sql, save(changed))
+      assert.deepEqual(await loadCall(sql, ACCOUNT, call.id), changed)
+    })
+
+    test('saving the same call again rewrites no row', async () => {
+      const call = sampleCall()
+      await saveCall(sql, save(call))
+      const versions = () => sql.query(`select ctid, xmin from call where id = $1 union all select ctid, xmin from leg where call_id = $1`, [call.id])
+      const old = await versions()
+      await saveCall(sql, save(call))
+      assert.deepEqual(await versions(), old)
+    })
+
+    test('another account does not see the call', async () => {
+      const call = sampleCall()
+      await saveCall(sql, save(call))
+      assert.equal(await loadCall(sql, 'other' as AccountId, call.id), null)
+      assert.equal(await loadCall(sql, ACCOUNT, 'unknown' as CallId), null)
+    })
+
+    test('the live calls of a node are those that have not ended, oldest first', async () => {
+      const node = sampleId()
+      const younger = sampleCall({ createdAt: T0 + 5 })
+      const ending = sampleCall({ createdAt: T0, state: { status: 'ending', outcome: 'busy' } })
+      const ended = sampleCall({ state: { status: 'ended', outcome: 'busy', endedAt: T0 + 1 } })
+      for (const call of [younger, ending, ended]) await saveCall(sql, save(call, { node }))
+      await saveCall(sql, save(sampleCall(), { node: sampleId() }))
+      assert.deepEqual(await loadLiveCalls(sql, node), [ending, younger])
+    })
+
+    test('a call with a NUL in its id is not there, and no fault', async () => {
+      assert.equal(await loadCall(sql, ACCOUNT, 'a\0b' as CallId), null)
+      assert.equal(await findIdempotency(sql, ACCOUNT, '\0', 0), null)
+    })
+
+    test('NUL and halves of surrogate pairs, which PostgreSQL cannot hold, do not keep a call from being saved', async () => {
+      const call = sampleCall({ customField: 'a\0b\ud800c😀\\u0000' })
+      await saveCall(sql, save(call, { callbacks: [sampleCallback({ body: '\0x' })], idempotency: record(call, { answer: '\udc00' }) }))
+      assert.equal((await loadCall(sql, ACCOUNT, call.id))?.customField, 'a\ufffdb\ufffdc😀\\u0000')
+    })
+
+    test('[C19] the first answer is found for 24 hours, exactly as it was', async () => {
+      const call = sampleCall()
+      const first = record(call)
+      await saveCall(sql, save(call, { idempotency: first }))
+      const found = await findIdempotency(sql, ACCOUNT, first.key, T0)
+      assert.deepEqual(found, first)
+      assert.equal(JSON.stringify(found?.answer), JSON.stringify(first.answer), 'also the order of keys')
+      assert.equal(await findIdempotency(sql, 'other' as AccountId, first.key, 0), null)
+      assert.equal(await findIdempotency(sql, ACCOUNT, 'unknown', 0), null)
+    })
+
+    test('[C19] after 24 hours the key is free again', async () => {
+      const call = sampleCall()
+      const old = record(call)
+      await saveCall(sql, save(call, { idempotency: old }))
+      assert.equal(await findIdempotency(sql, ACCOUNT, old.key, T0 + 1), null)
+      const later = record(call, { key: old.key, createdAt: T0 + IDEMPOTENCY_MS + 1 })
+      await saveCall(sql, save(call, { idempotency: later }))
+      assert.deepEqual(await findIdempotency(sql, ACCOUNT, old.key, T0 + 1), later)
+    })
+
+    test('[C19] of two requests with one key that race, one is saved and the other leaves nothing', async () => {
+      const key = sampleId()
+      const calls = [sampleCall(), sampleCall()]
+      const outcomes = await Promise.allSettled(calls.map((call) => saveCall(sql, save(call, { callbacks: [sampleCallback()], idempotency: record(call, { key }) }))))
+      const failed = outcomes.filter((outcome) => outcome.status === 'rejected')
+      assert.equal(failed.length, 1)
+      assert(failed[0]?.reason instanceof IdempotencyTaken)
+      const loaded = await Promise.all(calls.map((call) => loadCall(sql, ACCOUNT, call.id)))
+      assert.equal(loaded.filter((call) => call !== null).length, 1)
+    })
+
+    test('[C27] when any part of a save fails, no part is saved', async () => {
+      const good = sampleCallback()
+      const call = sampleCall()
+      await saveCall(sql, save(call, { callbacks: [good], idempotency: record(call, { key: 'taken' }) }))
+      const spoilt = sampleCall()
+      const [leg] = spoilt.legs
+      assert(leg)
+      const faults: readonly Partial<Parameters<typeof saveCall>[1]>[] = [
+        { call: { ...spoilt, direction: 'sideways' as 'inbound' } },
+        { call: { ...spoilt, legs: [...spoilt.legs, { ...leg, id: sampleId() as LegId, origin: 'nobody' as 'inbound' }] } },
+        { call: { ...spoilt, legs: [leg, leg] } },
+        { callbacks: [sampleCallback(), good] },
+        { callbacks: [sampleCallback(), sampleCallback({ url: null as never })] },
+        { callbacks: [sampleCallback()], idempotency: record(call, { key: 'taken' }) },
+      ]
+      const tables = ['call', 'leg', 'callback', 'idempotency']
+      const counted = () => Promise.all(tables.map((table) => count(sql, table)))
+      const before = await counted()
+      for (const fault of faults) {
+        await assert.rejects(saveCall(sql, save(spoilt, { callbacks: [sampleCallback()], idempotency: record(spoilt), ...fault })))
+        assert.deepEqual(await counted(), before, JSON.stringify(fault))
+      }
+    })
+
+    test('[C27] when the n-th query of a transaction fails, nothing of it is saved', async () => {
+      const steps = [sampleCall(), sampleCall(), sampleCall()]
+      for (let n = 0; n < steps.length; n += 1) {
+        const failing = opened.database.transaction(async (tx) => {
+          for (const [index, call] of steps.entries()) {
+            if (index === n) await tx.query('select 1 / 0')
+            await saveCall(tx, save(call, { callbacks: [sampleCallback()] }))
+          }
+        })
+        await assert.rejects(failing, { code: '22012' })
+        for (const call of steps) assert.equal(await loadCall(sql, ACCOUNT, call.id), null)
+      }
+      await opened.database.transaction(async (tx) => {
+        for (const call of steps) await saveCall(tx, save(call))
+      })
+      for (const call of steps) assert.deepEqual(await loadCall(sql, ACCOUNT, call.id), call)
+    })
+  })
+}

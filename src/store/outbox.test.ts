@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict'
+import { after, before, beforeEach, describe, test } from 'node:test'
+import { openTestDatabase, type TestDatabase, testServers } from '../../test/database.ts'
+import { ACCOUNT, sampleCall, sampleCallback, T0 } from '../../test/sample-calls.ts'
+import type { AccountId } from '../domain/ids.ts'
+import { saveCall } from './calls.ts'
+import type { Sql } from './database.ts'
+import { type CallbackRow, type ClaimOptions, claimCallbacks, ERROR_CHARACTERS, nextDueAt, parkedCallbacks, receiverOf, replayCallback, settleCallback } from './outbox.ts'
+
+const LEASE_MS = 30_000
+const claiming = (now: number, more: Partial<ClaimOptions> = {}): ClaimOptions => ({ now, leaseMs: LEASE_MS, limit: 100, perReceiver: 100, underWay: new Map(), ...more })
+
+for (const server of testServers()) {
+  describe(`the outbox on the ${server} PostgreSQL`, () => {
+    let opened: TestDatabase
+    let sql: Sql
+    before(async () => {
+      opened = await openTestDatabase(server)
+      sql = opened.database.sql
+    })
+    beforeEach(() => sql.query('truncate callback'))
+    after(() => opened.close())
+
+    const enqueue = async (...changes: readonly Partial<CallbackRow>[]): Promise<readonly CallbackRow[]> => {
+      const callbacks = changes.map(sampleCallback)
+      await saveCall(sql, { call: sampleCall(), node: 'n', callbacks, idempotency: null })
+      return callbacks
+    }
+    const claimIds = async (now: number, more: Partial<ClaimOptions> = {}): Promise<readonly string[]> => (await claimCallbacks(sql, claiming(now, more))).map((claimed) => claimed.id).sort()
+    const idsOf = (rows: readonly CallbackRow[]): readonly string[] => rows.map((row) => row.id).sort()
+
+    test('what is claimed is what was enqueued', async () => {
+      const [row] = await enqueue({ legId: null, body: '{"ü":"\\u0000"}', url: 'https://user:pw@Example.com/x?y=1' })
+      assert.deepEqual(await claimCallbacks(sql, claiming(T0)), [{ ...row, attempts: 1, round: 1, receiver: 'https://example.com' }])
+    })
+
+    test('a claimed callback is nobody else’s until its lease ends, and then it is due again', async () => {
+      const [row] = await enqueue({})
+      assert(row)
+      assert.deepEqual(await claimIds(T0), [row.id])
+      assert.deepEqual(await claimIds(T0 + LEASE_MS - 1), [])
+      assert.deepEqual(await claimIds(T0 + LEASE_MS), [row.id])
+    })
+
+    test('nothing is claimed before it is due', async () => {
+      await enqueue({ createdAt: T0 + 10 })
+      assert.deepEqual(await claimIds(T0 + 9), [])
+      assert.equal(await nextDueAt(sql, T0), T0 + 10)
+      assert.equal((await claimIds(T0 + 10)).length, 1)
+    })
+
+    test('[C27] callbacks of one leg go in order: the second waits while the first is pending, whatever it waits for', async () => {
+      const [first, second, other] = await enqueue({ orderKey: 'leg' }, { orderKey: 'leg' }, { orderKey: 'other' })
+      assert(first && second && other)
+      assert.deepEqual(await claimIds(T0), idsOf([first, other]))
+      await settleCallback(sql, { id: first.id, attempts: 1 }, { kind: 'retry', at: T0 + 60_000, status: 500, error: 'no' }, T0)
+      assert.deepEqual(await claimIds(T0 + 1), [])
+      await settleCallback(sql, { id: other.id, attempts: 1 }, { kind: 'delivered', status: 200 }, T0)
+      assert.deepEqual(await claimIds(T0 + 60_000), [first.id])
+      await settleCallback(sql, { id: first.id, attempts: 2 }, { kind: 'delivered', status: 200 }, T0)
+      assert.deepEqual(await claimIds(T0 + 60_001), [second.id])
+    })
+
+    test('[C27] a parked callback does not hold up the next of its leg', async () => {
+      const [first, second] = await enqueue({ orderKey: 'leg' }, { orderKey: 'leg' })
+      assert(first && second)
+      await claimIds(T0)
+      await settleCallback(sql, { id: first.id, attempts: 1 }, { kind: 'parked', status: null, error: 'gone' }, T0)
+      assert.deepEqual(await claimIds(T0), [second.id])
+    })
+
+    test('who lost the lease cannot settle, and changes nothing', async () => {
+      const [row] = await enqueue({})
+      assert(row)
+      await claimIds(T0)
+      await claimIds(T0 + LEASE_MS)
+      assert.equal(await settleCallback(sql, { id: row.id, attempts: 1 }, { kind: 'delivered', status: 200 }, T0), false)
+      assert.equal(await settleCallback(sql, { id: row.id, attempts: 2 }, { kind: 'parked', status: 410, error: 'x' }, T0), true)
+      assert.equal(await settleCallback(sql, { id: row.id, attempts: 2 }, { kind: 'delivered', status: 200 }, T0), false, 'settled is settled')
+    })
+
+    test('[C27] parked callbacks are listed with their last answer, and a replay starts a fresh schedule', async () => {
+      const [row, second] = await enqueue({}, { accountId: 'other' as AccountId })
+      assert(row && second)
+      await claimIds(T0)
+      for (const { id } of [row, second]) await settleCallback(sql, { id, attempts: 1 }, { kind: 'parked', status: 503, error: `\0${'x'.repeat(2000)}` }, T0 + 7)
+      const { receiver: _, ...listed } = { ...row, attempts: 1, lastStatus: 503, lastError: `\ufffd${'x'.repeat(ERROR_CHARACTERS - 1)}`, parkedAt: T0 + 7, receiver: '' }
+      assert.deepEqual(await parkedCallbacks(sql, ACCOUNT, 10), [listed])
+      assert.equal(await replayCallback(sql, ACCOUNT, second.id, T0), false, 'another account’s')
+      assert.equal(await replayCallback(sql, ACCOUNT, row.id, T0 + 100), true)
+      assert.equal(await replayCallback(sql, ACCOUNT, row.id, T0 + 100), false, 'pending already')
+      const [claimed] = await claimCallbacks(sql, claiming(T0 + 100))
+      assert.deepEqual([claimed?.id, claimed?.attempts, claimed?.round], [row.id, 2, 1])
+    })
+
+    test('a receiver gets no more than its share, and the others theirs', async () => {
+      await enqueue(...Array.from({ length: 30 }, () => ({ url: 'http://slow.example/' })))
+      await enqueue({ url: 'http://zzz.example/' }, { url: 'http://aaa.example/' })
+      const underWay = new Map([['http://slow.example', 3]])
+      const claimed = await claimCallbacks(sql, claiming(T0, { perReceiver: 5, underWay }))
+      assert.deepEqual(claimed.map((one) => one.receiver).sort(), ['http://aaa.example', 'http://slow.example', 'http://slow.example', 'http://zzz.example'])
+      assert.deepEqual(await claimIds(T0, { underWay: new Map([['http://slow.example', 100]]) }), [])
+      assert.equal((await claimIds(T0, { limit: 7 })).length, 7)
+    })
+
+    test('many workers claim every callback exactly once', async () => {
+      const rows = await enqueue(...Array.from({ length: 200 }, (_, n) => ({ url: `http://h${n % 7}.example/` })))
+      const worker = async (): Promise<readonly string[]> => {
+        const got: string[] = []
+        for (let ids = await claimIds(T0, { limit: 5 }); ids.length > 0; ids = await claimIds(T0, { limit: 5 })) got.push(...ids)
+        return got
+      }
+      const claimed = (await Promise.all(Array.from({ length: 8 }, worker))).flat()
+      assert.deepEqual(claimed.sort(), idsOf(rows))
+    })
+
+    test('a save with callbacks wakes whoever listens, one without does not', async () => {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      let calls = 0
+      const listening = await opened.database.listen('earshot_callback', () => {
+        calls += 1
+        resolve()
+      })
+      await enqueue()
+      await enqueue({})
+      await promise
+      assert.equal(calls, 1)
+      await listening.close()
+    })
+
+    test('claims stay quick behind a backlog of one receiver', async () => {
+      await sql.query(
+        `insert into callback (id, account_id, call_id, event, order_key, url, receiver, content_type, body, created_at, due_at)
+         select 'b' || n, 'a', 'c', 'terminal', 'k' || n, 'http://slow/', 'http://slow', 'application/json', '{}', $1, $1 from generate_series(1, 20000) n`,
+        [new Date(T0)],
+      )
+      await sql.query('analyze callback')
+      const [row] = await enqueue({ url: 'http://quick.example/' })
+      const startedAt = performance.now()
+      for (let n = 0; n < 10; n += 1) await claimIds(T0, { limit: 1, underWay: new Map([['http://slow', 100], ['http://quick.example', n === 0 ? 0 : 100]]) })
+      const perClaimMs = (performance.now() - startedAt) / 10
+      assert.deepEqual(await claimIds(T0 + LEASE_MS, { underWay: new Map([['http://slow', 100]]) }), [row?.id])
+      assert(perClaimMs < 20, `${perClaimMs} ms a claim`)
+    })
+
+  })
+}
+
+test('a receiver is scheme, host and port; what is no URL has none', () => {
+  const cases: readonly (readonly [string, string])[] = [
+    ['http://h:8080/x?y', 'http://h:8080'],
+    ['https://user:pw@H.example:443/', 'https://h.example'],
+    ['nonsense', ''],
+  ]
+  for (const [url, receiver] of cases) assert.equal(receiverOf(url), receiver)
+})

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { openTestDatabase, type TestDatabase, testServers } from '../../test/database.ts'
+import { ACCOUNT, sampleCall, sampleCallback, T0 } from '../../test/sample-calls.ts'
+import type { AccountId } from '../domain/ids.ts'
+import { saveCall } from './calls.ts'
+import type { Sql } from './database.ts'
+import { findIdempotency, IDEMPOTENCY_MS } from './idempotency.ts'
+import { beat, lastBeat } from './nodes.ts'
+import { claimCallbacks, settleCallback } from './outbox.ts'
+import { DELIVERED_KEPT_MS, purge } from './retention.ts'
+import { callbackSecret } from './secrets.ts'
+
+for (const server of testServers()) {
+  describe(`heartbeats, secrets and retention on the ${server} PostgreSQL`, () => {
+    let opened: TestDatabase
+    let sql: Sql
+    before(async () => {
+      opened = await openTestDatabase(server)
+      sql = opened.database.sql
+    })
+    after(() => opened.close())
+
+    test('the last beat of a node is known to the millisecond', async () => {
+      assert.equal(await lastBeat(sql, 'a'), null)
+      await beat(sql, 'a', T0)
+      await beat(sql, 'b', T0 - 5)
+      await beat(sql, 'a', T0 + 1)
+      assert.equal(await lastBeat(sql, 'a'), T0 + 1)
+    })
+
+    test('[C28] of secrets offered at once the first stays, for everybody and for ever', async () => {
+      const offers = Array.from({ length: 10 }, (_, n) => callbackSecret(sql, ACCOUNT, `whsec_${n}`))
+      const got = new Set(await Promise.all(offers))
+      assert.equal(got.size, 1)
+      assert.deepEqual(new Set([await callbackSecret(sql, ACCOUNT, 'whsec_late')]), got)
+      assert.equal(await callbackSecret(sql, 'other' as AccountId, 'whsec_other'), 'whsec_other')
+    })
+
+    test('a purge takes delivered callbacks and idempotency records that are past their time, and nothing else', async () => {
+      const call = sampleCall()
+      const [delivered, parked, pending] = [sampleCallback(), sampleCallback(), sampleCallback({ createdAt: T0 + 1 })]
+      const idempotency = { accountId: ACCOUNT, key: 'k', fingerprint: 'f', callId: call.id, legId: null, answer: 1, createdAt: T0 }
+      await saveCall(sql, { call, node: 'n', callbacks: [delivered, parked, pending], idempotency })
+      await claimCallbacks(sql, { now: T0, leaseMs: 1, limit: 10, perReceiver: 10, underWay: new Map() })
+      await settleCallback(sql, { id: delivered.id, attempts: 1 }, { kind: 'delivered', status: 200 }, T0)
+      await settleCallback(sql, { id: parked.id, attempts: 1 }, { kind: 'parked', status: null, error: '' }, T0)
+      assert.equal(await purge(sql, T0 + IDEMPOTENCY_MS), 0)
+      assert.equal(await purge(sql, T0 + IDEMPOTENCY_MS + 1), 1)
+      assert.equal(await findIdempotency(sql, ACCOUNT, 'k', 0), null)
+      assert.equal(await purge(sql, T0 + DELIVERED_KEPT_MS), 0)
+      assert.equal(await purge(sql, T0 + DELIVERED_KEPT_MS + 1), 1)
+      const left = await sql.query<{ id: string }>('select id from callback order by sequence')
+      assert.deepEqual(left.map((row) => row.id), [parked.id, pending.id])
+    })
+  })
+}

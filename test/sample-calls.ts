@@ -1,0 +1,95 @@
+/** Calls for tests that store or report them: one plain, and any that the types allow. */
+import fc from 'fast-check'
+import type { Address } from '../src/domain/address.ts'
+import type { Call } from '../src/domain/call.ts'
+import type { AccountId, CallId, LegId } from '../src/domain/ids.ts'
+import type { Leg, Subscription } from '../src/domain/leg.ts'
+import type { CallbackRow } from '../src/store/outbox.ts'
+
+export const ACCOUNT = 'acme' as AccountId
+export const T0 = Date.UTC(2026, 10, 22, 9, 0, 0, 123)
+
+let issued = 0
+/** Distinct in one process. */
+export const sampleId = (): string => `id${String((issued += 1)).padStart(30, '0')}`
+
+export const sampleSubscription: Subscription = { url: 'http://127.0.0.1:9/hook?token=1', events: ['terminal', 'answered'], contentType: 'application/json' }
+
+/** A live call of an agent and a customer, both answered, with a supervisor who rings. */
+export function sampleCall(change: Partial<Call> = {}): Call {
+  const id = sampleId() as CallId
+  const leg = (origin: Leg['origin'], address: string, more: Partial<Leg> = {}): Leg => ({
+    id: sampleId() as LegId, address: address as Address, origin, monitoring: null, lastAction: '', createdAt: T0, updatedAt: T0 + 2000,
+    state: { status: 'answered', answeredAt: T0 + 2000 }, ringMs: 30_000, limitMs: 14_400_000, subscription: null, customField: null, ...more,
+  })
+  const agent = leg('outbound', 'client:anna')
+  const customer = leg('outbound-dial', '+919876543210')
+  const supervisor = leg('monitor', 'sip:boss@127.0.0.1', {
+    state: { status: 'ringing' }, monitoring: { mode: 'whisper', targetLegId: agent.id }, lastAction: 'whisper', subscription: sampleSubscription, customField: 'ticket 7',
+  })
+  return {
+    id, accountId: ACCOUNT, direction: 'outbound-api', from: agent.address, to: customer.address, callerId: '+918047112233' as Address, agentLegId: agent.id,
+    createdAt: T0, updatedAt: T0 + 2000, ringMs: 30_000, limitMs: 14_400_000, subscription: null, customField: null, state: { status: 'live' },
+    legs: [agent, customer, supervisor], ...change,
+  }
+}
+
+export function sampleCallback(change: Partial<CallbackRow> = {}): CallbackRow {
+  const legId = sampleId() as LegId
+  return {
+    id: sampleId(), accountId: ACCOUNT, callId: sampleId() as CallId, legId, event: 'terminal', orderKey: legId,
+    url: 'http://127.0.0.1:9/hook', contentType: 'application/json', body: '{"EventType":"terminal"}', createdAt: T0, ...change,
+  }
+}
+
+const time = fc.integer({ min: 0, max: Date.UTC(2100, 0) })
+const cause = fc.constantFrom('completed', 'busy', 'no-answer', 'failed', 'canceled')
+/** Storable: what PostgreSQL cannot hold is another test's business. */
+const text = fc.string({ unit: 'grapheme', maxLength: 128 }).filter((value) => value.isWellFormed() && !value.includes('\0'))
+const id = fc.stringMatching(/^[0-9a-z]{32}$/)
+const ms = fc.integer({ min: 0, max: 14_400_000 })
+
+const subscription: fc.Arbitrary<Subscription> = fc.record({
+  url: fc.webUrl({ withQueryParameters: true }),
+  events: fc.uniqueArray(fc.constantFrom('answered', 'terminal'), { maxLength: 2 }),
+  contentType: fc.constantFrom('multipart/form-data', 'application/json'),
+})
+
+const common = { createdAt: time, updatedAt: time, ringMs: ms, limitMs: ms, subscription: fc.option(subscription), customField: fc.option(text) }
+
+const leg: fc.Arbitrary<Leg> = fc.oneof(
+  fc.record({ origin: fc.constantFrom('outbound', 'outbound-dial', 'inbound'), monitoring: fc.constant(null) }),
+  fc.record({ origin: fc.constant('monitor' as const), monitoring: fc.record({ mode: fc.constantFrom('listen', 'whisper', 'barge'), targetLegId: id as fc.Arbitrary<LegId> }) }),
+).chain((role) =>
+  fc.record({
+    ...common,
+    id: id as fc.Arbitrary<LegId>,
+    address: text as fc.Arbitrary<Address>,
+    origin: fc.constant(role.origin),
+    monitoring: fc.constant(role.monitoring),
+    lastAction: fc.constantFrom('', 'listen', 'whisper', 'barge', 'hangup'),
+    state: fc.oneof(
+      fc.constant({ status: 'ringing' as const }),
+      fc.record({ status: fc.constant('answered' as const), answeredAt: time }),
+      fc.record({ status: fc.constant('ended' as const), endedAt: time, answeredAt: fc.option(time), cause }),
+    ),
+  }),
+)
+
+/** Any call that the types allow, sensible or not. */
+export const anyCall: fc.Arbitrary<Call> = fc.record({
+  ...common,
+  id: id as fc.Arbitrary<CallId>,
+  accountId: text as fc.Arbitrary<AccountId>,
+  direction: fc.constantFrom('inbound', 'outbound-api'),
+  from: text as fc.Arbitrary<Address>,
+  to: text as fc.Arbitrary<Address>,
+  callerId: text as fc.Arbitrary<Address>,
+  agentLegId: fc.option(id as fc.Arbitrary<LegId>),
+  state: fc.oneof(
+    fc.constant({ status: 'live' as const }),
+    fc.record({ status: fc.constant('ending' as const), outcome: cause }),
+    fc.record({ status: fc.constant('ended' as const), outcome: cause, endedAt: time }),
+  ),
+  legs: fc.uniqueArray(leg, { maxLength: 5, selector: (one) => one.id }),
+})
