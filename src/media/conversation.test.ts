@@ -198,6 +198,9 @@ describe('Silent and lossy parties', () => {
         }
         assert.ok(levelDb(rig, 'customer', 'coach', since) < UNHEARD_DB || mode === 'barge')
         assertTruthful(rig, name)
+        const agent = rig.call.legs.get('agent')
+        assert.ok(agent)
+        if (name === 'doubled') assert.equal(countersOf(agent).starvations, 0, 'a second copy takes nothing from the coach')
       })
     }
   }

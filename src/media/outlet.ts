@@ -119,9 +119,11 @@ export function relayed(outlet: Outlet, header: RtpHeader, arrival: Arrival, sam
 export function withheld(outlet: Outlet, header: RtpHeader): void {
   const { mapping } = outlet
   if (mapping === null || sequenceAhead(header.sequence, mapping.highest) <= 0) return
-  shift(mapping, -1)
-  mapping.highest = header.sequence
+  mapping.bottom = mapping.floor
   mapping.floor = header.sequence
+  mapping.highest = header.sequence
+  mapping.offsetBefore = mapping.sequenceOffset
+  mapping.sequenceOffset = (mapping.sequenceOffset - 1) & 0xffff
   // What was lost just before it may still come: its number stays free.
   outlet.sequence = (header.sequence + mapping.sequenceOffset) & 0xffff
 }
