@@ -26,8 +26,8 @@ export interface CallbackBody {
 type Scalar = string | number
 type Fields = Readonly<Record<string, Scalar | readonly Readonly<Record<string, Scalar>>[]>>
 
-/** Nobody listens for an answering machine here. */
-const ANSWERED_BY_UNKNOWN = 'NA'
+/** The vendor's words for the first party, of whom it is not asked, and for one that nobody listened to. */
+const ANSWERED_BY = { first: 'NA', others: 'NotSure' } as const
 /** What the vendor writes for a party that was never dialled: these four letters. */
 const NOT_ATTEMPTED = 'null'
 const PARTIES = 2
@@ -84,7 +84,7 @@ function partiesOf(call: Call, event: CallbackEvent): readonly Readonly<Record<s
   const legs = call.legs.filter(isConversation)
   return Array.from({ length: Math.max(PARTIES, legs.length) }, (_, n) => {
     const leg = legs[n]
-    return { OnCallDuration: leg ? wholeSeconds(onCallMs(leg)) : 0, Status: partyStatus(leg, event), AnsweredBy: ANSWERED_BY_UNKNOWN }
+    return { OnCallDuration: leg ? wholeSeconds(onCallMs(leg)) : 0, Status: partyStatus(leg, event), AnsweredBy: n === 0 ? ANSWERED_BY.first : ANSWERED_BY.others }
   })
 }
 
