@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { makeRateLimit } from './rate-limit.ts'
+
+const ALLOWED = { allowed: true }
+
+test('[C10] exactly as many writes as promised, then a refusal that says how long', () => {
+  const count = makeRateLimit({ perMinute: 3 })
+  for (const at of [0, 100, 59_000]) assert.deepEqual(count('acme', at), ALLOWED)
+  assert.deepEqual(count('acme', 59_001), { allowed: false, retryAfterS: 1 })
+  assert.deepEqual(count('acme', 30_000), { allowed: false, retryAfterS: 30 })
+})
+
+test('[C10] a minute after the first write there is room again', () => {
+  const count = makeRateLimit({ perMinute: 1 })
+  assert.deepEqual(count('acme', 5_000), ALLOWED)
+  assert.deepEqual(count('acme', 64_999), { allowed: false, retryAfterS: 1 })
+  assert.deepEqual(count('acme', 65_000), ALLOWED)
+  assert.deepEqual(count('acme', 65_001), { allowed: false, retryAfterS: 60 })
+})
+
+test('[C10] accounts do not use up each other’s writes, and a refusal uses up nothing', () => {
+  const count = makeRateLimit({ perMinute: 1 })
+  assert.deepEqual(count('acme', 0), ALLOWED)
+  for (let n = 0; n < 100; n++) assert.equal(count('acme', n).allowed, false)
+  assert.deepEqual(count('zenith', 0), ALLOWED)
+  assert.deepEqual(count('acme', 60_000), ALLOWED)
+})
+
+test('a clock that jumps back begins a new window instead of refusing for ever', () => {
+  const count = makeRateLimit({ perMinute: 1 })
+  assert.deepEqual(count('acme', 1_000_000), ALLOWED)
+  assert.deepEqual(count('acme', 0), ALLOWED)
+})
+
+test('no more accounts are remembered than the limit; the oldest window goes first', () => {
+  const count = makeRateLimit({ perMinute: 1, maxAccounts: 2 })
+  assert.deepEqual(count('a', 0), ALLOWED)
+  assert.deepEqual(count('b', 1), ALLOWED)
+  assert.deepEqual(count('c', 2), ALLOWED)
+  assert.equal(count('b', 3).allowed, false, 'b is remembered')
+  assert.equal(count('c', 3).allowed, false, 'c is remembered')
+  assert.deepEqual(count('a', 3), ALLOWED, 'a is forgotten')
+})
