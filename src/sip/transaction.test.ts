@@ -44,7 +44,9 @@ function spell(next: Transaction, outputs: readonly Output[], now: number): stri
         return `failed ${output.reason}`
     }
   })
-  const timers = Object.entries(next.deadlines).sort().map(([name, at]) => `${name}${Number(at) - now}`)
+  const timers = Object.entries(next.deadlines)
+    .sort()
+    .map(([name, at]) => `${name}${Number(at) - now}`)
   return `${next.state} [${timers.join(' ')}] ${said.join(', ')}`.trim()
 }
 
@@ -113,7 +115,12 @@ const INVITE_CLIENT: readonly State[] = [
   },
   { name: 'invite-client over UDP, proceeding', start: UDP_CALLING.start, path: ['180'], legal: { ...PROCEEDING, ...REJECTED_UDP } },
   { name: 'invite-client over TCP, proceeding', start: startInviteClient(true, 0)[0], path: ['100'], legal: { ...PROCEEDING, ...REJECTED_TCP } },
-  { name: 'invite-client over UDP, cancelled', start: UDP_CALLING.start, path: ['180', 'cancelled'], legal: { ...cancelledRow(31_900), ...REJECTED_UDP } },
+  {
+    name: 'invite-client over UDP, cancelled',
+    start: UDP_CALLING.start,
+    path: ['180', 'cancelled'],
+    legal: { ...cancelledRow(31_900), ...REJECTED_UDP },
+  },
   {
     name: 'invite-client over UDP, accepted',
     start: UDP_CALLING.start,
@@ -327,10 +334,18 @@ const SCHEDULES: readonly (readonly [string, Transaction, readonly string[]])[] 
     [...at('send', 500, 1500, 3500, 7500, 15_500, 31_500), '32000 failed'],
   ],
   ['an INVITE over TCP is sent once and times out at 32 s (B)', startInviteClient(true, 0)[0], ['32000 failed']],
-  ['a cancelled INVITE without an answer is given up 32 s after the CANCEL', answered(startInviteClient(false, 0)[0], '180', 'cancelled'), ['32000 failed']],
+  [
+    'a cancelled INVITE without an answer is given up 32 s after the CANCEL',
+    answered(startInviteClient(false, 0)[0], '180', 'cancelled'),
+    ['32000 failed'],
+  ],
   ['a rejected INVITE over UDP stays 32 s to acknowledge, silently (D)', answered(startInviteClient(false, 0)[0], '486'), []],
   ['an accepted INVITE stays 32 s for forked answers, silently (M)', answered(startInviteClient(false, 0)[0], '200'), []],
-  ['a request over UDP is sent at T1 doubling to T2, then times out at 32 s (E, F)', startRequestClient(false, 0)[0], [...at('send', ...CAPPED), '32000 failed']],
+  [
+    'a request over UDP is sent at T1 doubling to T2, then times out at 32 s (E, F)',
+    startRequestClient(false, 0)[0],
+    [...at('send', ...CAPPED), '32000 failed'],
+  ],
   ['a request over TCP is sent once and times out at 32 s (F)', startRequestClient(true, 0)[0], ['32000 failed']],
   [
     'a request that was answered 1xx is repeated every T2 (E, F)',
@@ -338,9 +353,17 @@ const SCHEDULES: readonly (readonly [string, Transaction, readonly string[]])[] 
     [...at('send', 500, 4500, 8500, 12_500, 16_500, 20_500, 24_500, 28_500), '32000 failed'],
   ],
   ['an answered request stays T4 for repeats, silently (K)', answered(startRequestClient(false, 0)[0], '200'), []],
-  ['a 3xx-6xx to an INVITE is repeated at T1 doubling to T2 until 32 s (G, H)', answered(startInviteServer(false), 'respond 486'), [...at('send', ...CAPPED), '32000 failed']],
+  [
+    'a 3xx-6xx to an INVITE is repeated at T1 doubling to T2 until 32 s (G, H)',
+    answered(startInviteServer(false), 'respond 486'),
+    [...at('send', ...CAPPED), '32000 failed'],
+  ],
   ['a 3xx-6xx over TCP is sent once and given up at 32 s (H)', answered(startInviteServer(true), 'respond 486'), ['32000 failed']],
-  ['a 2xx without ACK is repeated at T1 doubling to T2 for 64 T1, over TCP too', answered(startInviteServer(true), 'respond 200'), [...at('send', ...CAPPED), '32000 failed']],
+  [
+    'a 2xx without ACK is repeated at T1 doubling to T2 for 64 T1, over TCP too',
+    answered(startInviteServer(true), 'respond 200'),
+    [...at('send', ...CAPPED), '32000 failed'],
+  ],
   ['an acknowledged 2xx stays until 32 s to absorb repeats, silently (L)', answered(startInviteServer(false), 'respond 200', 'ack'), []],
   ['an acknowledged 486 stays T4 to absorb repeats, silently (I)', answered(startInviteServer(false), 'respond 486', 'ack'), []],
   ['an answered request stays 32 s to answer repeats, silently (J)', answered(startRequestServer(false, 0), 'respond 200'), []],

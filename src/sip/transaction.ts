@@ -1,6 +1,8 @@
 /**
  * The four transactions of RFC 3261 §17 as amended by RFC 6026: a value and a step each.
  *
+ * At the end the queue that fires their deadlines, a heap, since there are tens of thousands of them.
+ *
  * Pure: `step` takes one input and the time, returns the next value and what to do. What is not legal in a state moves
  * nothing and says nothing (the very same value comes back). It never reads a clock, starts a timer or sees a message.
  *
@@ -296,3 +298,88 @@ function stepRequestServer(tx: RequestServer, input: Input, now: number): Step<R
 
 /** Nothing runs in `terminated`, and nothing is heard there. */
 const end = <T extends Transaction>(tx: T): T => ({ ...tx, state: 'terminated', deadlines: {} })
+
+/**
+ * Something that wants to be called at a time. It may stand in the queue more than once; only the entry of `queuedAt`
+ * counts, so that setting an alarm later (what most steps do) costs nothing.
+ */
+export interface Alarm {
+  at: number | null
+  queuedAt: number | null
+  readonly fire: (now: number) => void
+}
+interface AlarmEntry {
+  readonly at: number
+  readonly alarm: Alarm
+}
+/** A binary heap, earliest first. */
+export type AlarmQueue = AlarmEntry[]
+
+export const makeAlarm = (fire: (now: number) => void): Alarm => ({ at: null, queuedAt: null, fire })
+
+export function setAlarm(queue: AlarmQueue, alarm: Alarm, at: number | null): void {
+  alarm.at = at
+  if (at === null || (alarm.queuedAt !== null && alarm.queuedAt <= at)) return
+  alarm.queuedAt = at
+  let index = queue.push({ at, alarm }) - 1
+  while (index > 0) {
+    const parent = (index - 1) >> 1
+    if (!swapIfEarlier(queue, index, parent)) return
+    index = parent
+  }
+}
+
+export const dropAlarm = (alarm: Alarm): void => {
+  alarm.at = null
+}
+
+/** When `fireAlarms` is wanted next, or null. */
+export function nextAlarm(queue: AlarmQueue): number | null {
+  for (let top = queue[0]; top !== undefined; top = queue[0]) {
+    if (top.alarm.at === top.at && top.alarm.queuedAt === top.at) return top.at
+    requeue(queue, top)
+  }
+  return null
+}
+
+/** Fires every alarm that is due, in order of time. */
+export function fireAlarms(queue: AlarmQueue, now: number): void {
+  for (let at = nextAlarm(queue); at !== null && at <= now; at = nextAlarm(queue)) {
+    const alarm = pop(queue)?.alarm
+    if (alarm === undefined) return
+    alarm.at = null
+    alarm.queuedAt = null
+    alarm.fire(now)
+  }
+}
+
+/** Takes the top away, and puts its alarm where it belongs by now. */
+function requeue(queue: AlarmQueue, top: AlarmEntry): void {
+  pop(queue)
+  if (top.alarm.queuedAt !== top.at) return // An earlier entry of it has superseded this one.
+  top.alarm.queuedAt = null
+  setAlarm(queue, top.alarm, top.alarm.at)
+}
+
+function pop(queue: AlarmQueue): AlarmEntry | undefined {
+  const top = queue[0]
+  const last = queue.pop()
+  if (last === undefined || queue.length === 0) return top
+  queue[0] = last
+  for (let index = 0; ; ) {
+    const left = 2 * index + 1
+    const right = left + 1
+    const child = (queue[right]?.at ?? Infinity) < (queue[left]?.at ?? Infinity) ? right : left
+    if (child >= queue.length || !swapIfEarlier(queue, child, index)) return top
+    index = child
+  }
+}
+
+function swapIfEarlier(queue: AlarmQueue, child: number, parent: number): boolean {
+  const lower = queue[child]
+  const upper = queue[parent]
+  if (lower === undefined || upper === undefined || lower.at >= upper.at) return false
+  queue[child] = upper
+  queue[parent] = lower
+  return true
+}

@@ -3,7 +3,41 @@
  * Every function takes `now` (ms) and returns outputs in order; the caller sends the bytes and handles the events.
  * Nothing here reads a clock, draws chance or touches a socket.
  */
-import type { SipRequest, SipResponse } from './message.ts'
+import { ALLOW, compose, contactField, makeWallet, userOf } from './dialog.ts'
+import {
+  ask,
+  failHop,
+  makeEndpoint,
+  openServer,
+  receiveMessage,
+  refuse,
+  respond,
+  RETRY_AFTER_SECONDS,
+  transactionCount,
+  type Arrival,
+  type Endpoint,
+  type ServerTransaction,
+} from './endpoint.ts'
+import { mediaType, maxForwards, optionTags, tagOf, withTag } from './header.ts'
+import { headerValue, type SipRequest, type SipResponse } from './message.ts'
+import {
+  accept,
+  findSession,
+  hangUp,
+  invite as startInvite,
+  isFull,
+  onAck,
+  onInvite,
+  onRequestWithin,
+  progress,
+  reject,
+  rejectOffer,
+  reoffer,
+  type Agent,
+  type Session,
+} from './session.ts'
+import { fireAlarms, nextAlarm } from './transaction.ts'
+import { parseUri } from './uri.ts'
 
 /** Where a message goes to or came from. For TCP it names the connection by its remote end. */
 export interface Hop {
@@ -57,7 +91,13 @@ export type UaEvent =
   /** Exactly once per session, and the last event of it. `status` is the final response's, 0 when there was none. */
   | { readonly kind: 'ended'; readonly session: SessionId; readonly reason: EndReason; readonly by: 'us' | 'peer'; readonly status: number }
   /** Any request that is not about a session (REGISTER, OPTIONS, …), or an in-dialog one the agent does not handle itself (INFO, …; `session` is set). */
-  | { readonly kind: 'request'; readonly transaction: TransactionId; readonly request: SipRequest; readonly from: Hop; readonly session: SessionId | null }
+  | {
+      readonly kind: 'request'
+      readonly transaction: TransactionId
+      readonly request: SipRequest
+      readonly from: Hop
+      readonly session: SessionId | null
+    }
   /** The final response to a `request` of ours, after digest was tried. */
   | { readonly kind: 'response'; readonly transaction: TransactionId; readonly response: SipResponse }
   | { readonly kind: 'request-failed'; readonly transaction: TransactionId; readonly reason: 'timeout' | 'transport' }
@@ -102,6 +142,8 @@ export interface UserAgentOptions {
   readonly hash: (algorithm: 'md5' | 'sha256', text: string) => string
   /** `User-Agent` and `Server` header. */
   readonly product: string
+  /** Held at once; default `MAX_SESSIONS` and `MAX_TRANSACTIONS`. Above it new work is refused with 503. */
+  readonly limits?: { readonly sessions: number; readonly transactions: number }
 }
 
 export interface UserAgent {
@@ -133,4 +175,149 @@ export interface UserAgent {
 
   /** For tests and gauges: what is held right now. */
   counts(): { readonly sessions: number; readonly transactions: number }
+}
+
+/** Everything the facade needs to know between two calls. */
+interface State {
+  readonly agent: Agent
+  /** Requests that were given to the consumer and are not answered. */
+  readonly open: Map<TransactionId, ServerTransaction>
+}
+
+export function makeUserAgent(options: UserAgentOptions): UserAgent {
+  const state = makeState(options)
+  const { agent, open } = state
+  const { endpoint } = agent
+  /** Runs one input and hands over what it brought about. */
+  const outputsOf = (act: () => void): readonly Output[] => {
+    act()
+    return endpoint.outputs.splice(0)
+  }
+  const within = (id: SessionId, act: (session: Session) => void): readonly Output[] =>
+    outputsOf(() => {
+      const session = agent.sessions.get(id)
+      if (session !== undefined) act(session)
+    })
+  return {
+    receive: (bytes, from, now) => outputsOf(() => receiveMessage(endpoint, bytes, from, now)),
+    transportFailed: (to, now) => outputsOf(() => failHop(endpoint, to, now)),
+    due: (now) => outputsOf(() => fireAlarms(endpoint.alarms, now)),
+    nextDeadline: () => nextAlarm(endpoint.alarms),
+    invite: (order, now) => {
+      const session = startInvite(agent, order, now)
+      return { session, outputs: endpoint.outputs.splice(0) }
+    },
+    progress: (id, status, body, now) => within(id, (session) => progress(agent, session, status, body, now)),
+    accept: (id, body, now) => within(id, (session) => (session.phase === 'invited' ? accept(agent, session, body, now) : undefined)),
+    reject: (id, status, headers, now) => within(id, (session) => reject(agent, session, status, headers, now)),
+    hangUp: (id, now, status = 480) => within(id, (session) => hangUp(agent, session, status, now)),
+    reoffer: (id, body, now) => within(id, (session) => reoffer(agent, session, body, now)),
+    answerOffer: (id, body, now) => within(id, (session) => (session.phase === 'established' ? accept(agent, session, body, now) : undefined)),
+    rejectOffer: (id, status, now) => within(id, (session) => rejectOffer(agent, session, status, now)),
+    request: (order, now) => {
+      const transaction = startRequest(agent, order, now)
+      return { transaction, outputs: endpoint.outputs.splice(0) }
+    },
+    respond: (transaction, status, headers, body, now) =>
+      outputsOf(() => {
+        const server = open.get(transaction)
+        if (server === undefined) return
+        if (status >= 200) open.delete(transaction)
+        answerRequest(endpoint, server, { status, extra: headers, body }, now)
+      }),
+    counts: () => ({ sessions: agent.sessions.size, transactions: transactionCount(endpoint) }),
+  }
+}
+
+function makeState(options: UserAgentOptions): State {
+  const endpoint = makeEndpoint(options, {
+    onRequest: (arrival, now) => onRequest(state, arrival, now),
+    onAck: (ack, now) => {
+      const session = findSession(agent, headerValue(ack, 'Call-ID') ?? '', tagOf(headerValue(ack, 'To') ?? '') ?? '')
+      if (session !== undefined) onAck(agent, session, ack, now)
+    },
+  })
+  const agent: Agent = { endpoint, sessions: new Map(), byDialog: new Map(), lastId: 0, lastSequence: 0 }
+  const state: State = { agent, open: new Map() }
+  return state
+}
+
+/** The general checks of a UAS (RFC 3261 §8.2), then whose it is. */
+function onRequest(state: State, arrival: Arrival, now: number): void {
+  const { agent } = state
+  const { endpoint } = agent
+  const { request } = arrival
+  const toTag = tagOf(headerValue(request, 'To') ?? '')
+  const required = optionTags(request, 'Require')
+  if (required.length > 0) return refuse(endpoint, arrival, 420, [{ name: 'Unsupported', value: required.join(', ') }])
+  if (toTag !== null) {
+    const session = findSession(agent, headerValue(request, 'Call-ID') ?? '', toTag)
+    if (session === undefined) return refuse(endpoint, arrival, 481)
+    const left = onRequestWithin(agent, session, arrival, now)
+    return left === null ? undefined : handOver(state, left, session.id, now)
+  }
+  if (maxForwards(request) === 0) return refuse(endpoint, arrival, 483)
+  if (request.method === 'INVITE') {
+    const refusal = refusalOf(request)
+    return refusal === null ? onInvite(agent, arrival, now) : refuse(endpoint, arrival, refusal.status, refusal.extra)
+  }
+  // These mean nothing outside a dialog.
+  if (request.method === 'BYE' || request.method === 'UPDATE' || request.method === 'PRACK') return refuse(endpoint, arrival, 481)
+  return handOver(state, arrival, null, now)
+}
+
+function refusalOf(invite: SipRequest): { readonly status: number; readonly extra: readonly ExtraHeader[] } | null {
+  const scheme = parseUri(invite.uri)?.scheme ?? ''
+  if (!['sip', 'sips', 'tel'].includes(scheme)) return { status: 416, extra: [] }
+  if (invite.body.length === 0 || mediaType(invite) === 'application/sdp') return null
+  return { status: 415, extra: [{ name: 'Accept', value: 'application/sdp' }] }
+}
+
+/** To the consumer, who answers with `respond`. After 32 s without an answer the request is forgotten. */
+function handOver(state: State, arrival: Arrival, session: SessionId | null, now: number): void {
+  const { agent, open } = state
+  const { endpoint } = agent
+  if (isFull(agent)) return refuse(endpoint, arrival, 503, [{ name: 'Retry-After', value: String(RETRY_AFTER_SECONDS) }])
+  const transaction = `r${++agent.lastId}` as TransactionId
+  const user = { cancelled: () => {}, failed: () => void open.delete(transaction) }
+  open.set(transaction, openServer(endpoint, arrival, user, now))
+  endpoint.outputs.push({ kind: 'event', event: { kind: 'request', transaction, request: arrival.request, from: arrival.from, session } })
+}
+
+function answerRequest(
+  endpoint: Endpoint,
+  server: ServerTransaction,
+  answer: { readonly status: number; readonly extra: readonly ExtraHeader[]; readonly body: Uint8Array },
+  now: number,
+): void {
+  const saysAllow = answer.status === 405 || (server.request?.method === 'OPTIONS' && answer.status < 300)
+  const named = answer.extra.some((field) => field.name.toLowerCase() === 'allow')
+  respond(endpoint, server, saysAllow && !named ? { ...answer, extra: [...answer.extra, ALLOW] } : answer, now)
+}
+
+/** A request outside dialogs. CSeq rises with every request, so that it does within a registration too (§10.2). */
+function startRequest(agent: Agent, order: RequestOrder, now: number): TransactionId {
+  const { endpoint } = agent
+  const { token, advertised } = endpoint.options
+  const transaction = `t${++agent.lastId}` as TransactionId
+  const failed = (reason: 'timeout' | 'transport'): void =>
+    void endpoint.outputs.push({ kind: 'event', event: { kind: 'request-failed', transaction, reason } })
+  if (isFull(agent)) {
+    failed('transport')
+    return transaction
+  }
+  const { method, uri, to, headers, body } = order
+  const named = headers.some((field) => field.name.toLowerCase() === 'contact')
+  const extra = method === 'REGISTER' && !named ? [...headers, contactField(endpoint.options, userOf(order.fromHeader), to.transport)] : headers
+  const callId = order.callId ?? `${token()}@${advertised.host}`
+  const from = withTag(order.fromHeader, token())
+  const request = compose({ method, uri, from, to: order.toHeader, callId, sequence: ++agent.lastSequence, routes: [], extra, body })
+  const user = {
+    failed,
+    response: (response: SipResponse): void => {
+      if (response.status >= 200) endpoint.outputs.push({ kind: 'event', event: { kind: 'response', transaction, response } })
+    },
+  }
+  ask(endpoint, request, to, { wallet: makeWallet(order.credentials), nextSequence: () => ++agent.lastSequence, user }, now)
+  return transaction
 }
