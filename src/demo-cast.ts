@@ -2,7 +2,7 @@
  * Who plays in the demonstration: a whole server on free ports with a database of its own, the phones of an agent, a customer
  * (behind a trunk) and a supervisor, and a receiver for callbacks.
  */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -57,6 +57,8 @@ export async function openCast({ httpPort, print }: { readonly httpPort: number 
   const undo: (() => Promise<unknown>)[] = []
   try {
     const folder = await mkdtemp(join(tmpdir(), 'earshot-demo-'))
+    // The embedded database of a root user runs as somebody else, who must be able to pass through.
+    await chmod(folder, 0o711)
     undo.push(() => rm(folder, { recursive: true, force: true }))
     const secret = newCallbackSecret()
     const receiver = await openReceiver(secret)

@@ -5,7 +5,7 @@
  * no new calls, live ones are hung up and recorded, their callbacks get a chance to go out, then everything closes.
  */
 import { hexDigest, newCallbackSecret, newId, newToken } from './chance.ts'
-import { accountsOf, type Config, dialRulesOf } from './config.ts'
+import { accountsOf, type Config, dialRulesOf, type TrunkConfig } from './config.ts'
 import { addressIn } from './contract/numbers.ts'
 import { makeControl } from './control/control.ts'
 import { recover } from './control/recovery.ts'
@@ -13,12 +13,12 @@ import type { Decision } from './domain/call.ts'
 import type { AccountId } from './domain/ids.ts'
 import { makeMediaPlane } from './engine/native/media-thread.ts'
 import { makeNativeEngine } from './engine/native/native-engine.ts'
+import type { TrunkSettings } from './engine/native/routing.ts'
 import { makeKeyring } from './http/auth.ts'
 import { makeServer } from './http/server.ts'
 import type { Log } from './log.ts'
 import { openDatabase } from './store/database.ts'
 import { beat } from './store/nodes.ts'
-import { nextDueAt } from './store/outbox.ts'
 import { purge } from './store/retention.ts'
 import { callbackSecret } from './store/secrets.ts'
 import { callbackRows } from './webhooks/enqueue.ts'
@@ -37,9 +37,6 @@ export interface House {
 const NODE = 'main'
 const BEAT_MS = 1_000
 const PURGE_MS = 3_600_000
-/** How long the end of the house waits for callbacks that are due to be delivered. */
-const FAREWELL_MS = 5_000
-const FAREWELL_POLL_MS = 25
 
 /** @throws Error with a sentence for the operator: what cannot be opened or bound, and what to change. */
 export async function startHouse(config: Config, log: Log): Promise<House> {
@@ -60,7 +57,7 @@ export async function startHouse(config: Config, log: Log): Promise<House> {
 
     const media = makeMediaPlane({ ...config.rtp, onTrouble: (message) => log.error({}, message) })
     const engine = makeNativeEngine({
-      sip: config.sip, rtp: config.rtp, media, trunks: config.trunks, parseNumber: addressIn, newId, token: newToken, hash: hexDigest, now, log,
+      sip: config.sip, rtp: config.rtp, media, trunks: config.trunks.map(trunkSettings), parseNumber: addressIn, newId, token: newToken, hash: hexDigest, now, log,
       accounts: config.accounts.map(({ sid, agents, numbers }) => ({ id: sid, agents, numbers: numbers.map((entry) => entry.number) })),
     })
     const control = makeControl({
@@ -97,9 +94,6 @@ export async function startHouse(config: Config, log: Log): Promise<House> {
     const stop = async (): Promise<void> => {
       state = 'draining'
       await control.drain(0)
-      const until = now() + FAREWELL_MS
-      const due = async (): Promise<boolean> => ((await nextDueAt(database.sql).catch(() => null)) ?? Number.POSITIVE_INFINITY) <= now()
-      while (now() < until && (await due())) await new Promise((resolve) => setTimeout(resolve, FAREWELL_POLL_MS))
       await closeAll()
     }
     return { httpUrl, sipAddress: engine.address(), stop: () => (stopping ??= stop()) }
@@ -108,3 +102,7 @@ export async function startHouse(config: Config, log: Log): Promise<House> {
     throw error
   }
 }
+
+const trunkSettings = ({ name, uri, username, password, numbers }: TrunkConfig): TrunkSettings => ({
+  name, uri, numbers, ...(username === null || password === null ? {} : { username, password }),
+})
