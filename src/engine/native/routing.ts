@@ -26,8 +26,9 @@ export interface TrunkSettings {
   readonly name: string
   /** `sip:host[:port][;transport=tcp]`. */
   readonly uri: string
-  readonly username?: string
-  readonly password?: string
+  /** For its challenges, and for ours when it calls; null or absent: it knows us by our address. */
+  readonly username?: string | null
+  readonly password?: string | null
   /** Numbers that it carries; none: all. */
   readonly numbers: readonly Address[]
   /** We register there, so that it knows where we are. */
@@ -80,6 +81,10 @@ export function readTrunk(settings: TrunkSettings): Trunk | null {
   return uri === null || uri.scheme !== 'sip' || uri.host === '' ? null : { settings, target: targetOf(uri) }
 }
 
+export function credentialsOf({ username, password }: TrunkSettings): Credentials | null {
+  return typeof username === 'string' && typeof password === 'string' ? { username, password } : null
+}
+
 /** Where that address of that account is dialled. Several phones of one name: the one heard of last. */
 export function routeOut(world: World, order: { readonly accountId: AccountId; readonly to: Address; readonly callerId: Address }): Route {
   const { to, callerId } = order
@@ -101,9 +106,8 @@ export function routeOut(world: World, order: { readonly accountId: AccountId; r
       if (trunk === undefined) return { kind: 'nowhere', reason: 'no trunk' }
       const uri = parseUri(trunk.settings.uri)
       if (uri === null) return { kind: 'nowhere', reason: 'no trunk' }
-      const { username, password } = trunk.settings
-      const credentials = username === undefined || password === undefined ? null : { username, password }
-      return toward({ uri: writeUri({ ...uri, user: to, headers: '' }), target: trunk.target, to: `sip:${to}@${bracketed(uri.host)}`, from: shown(callerId, uri.host), credentials })
+      const ends = { to: `sip:${to}@${bracketed(uri.host)}`, from: shown(callerId, uri.host), credentials: credentialsOf(trunk.settings) }
+      return toward({ uri: writeUri({ ...uri, user: to, headers: '' }), target: trunk.target, ...ends })
     }
   }
 }
@@ -116,9 +120,12 @@ export function claimOf(world: World, request: SipRequest, from: Hop, claimedNam
   const fromUser = userOf(parseNameAddr(headerValue(request, 'From') ?? '')?.uri)
   const isAgent = (name: string | null): boolean => name !== null && accountOfAgent(world, name) !== null
   if (claimedName !== null || isAgent(fromUser)) return { kind: 'must-prove' }
-  const trunks = world.trunks.filter((trunk) => comesFrom(world, trunk, from))
+  const trunks = trunksAt(world, from)
   return trunks.length > 0 ? { kind: 'trunk', trunks } : { kind: 'must-prove' }
 }
+
+/** The trunks that call from there. */
+export const trunksAt = (world: World, from: Hop): readonly Trunk[] => world.trunks.filter((trunk) => comesFrom(world, trunk, from))
 
 /** Whoever may prove themselves by a password. Null: nobody has that name. */
 export function passwordOf(world: World, username: string): string | null {
