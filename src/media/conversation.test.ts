@@ -3,8 +3,24 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { countersOf, removeLeg, setTerms } from './conversation.ts'
 import {
-  assertContinuous, assertHears, assertNoOverlap, isSound, join, levelDb, makeRig, obey, phone, phoneIn, run, tableFor, termsOf,
-  UNHEARD_DB, HEARD_DB, type Mode, type Phone, type Rig,
+  assertContinuous,
+  assertHears,
+  assertNoOverlap,
+  isSound,
+  join,
+  levelDb,
+  makeRig,
+  obey,
+  phone,
+  phoneIn,
+  run,
+  tableFor,
+  termsOf,
+  UNHEARD_DB,
+  HEARD_DB,
+  type Mode,
+  type Phone,
+  type Rig,
 } from './rig.test.ts'
 import { sequenceAhead, timestampAhead } from './rtp.ts'
 
@@ -159,7 +175,9 @@ describe('Silent and lossy parties', () => {
       run(rig, 100 + (i % 7) * 3)
     }
     const elapsedMs = rig.now - start
-    const samples = phoneIn(rig, 'agent').heard.filter(({ at }) => at >= start).reduce((sum, { payload }) => sum + payload.length, 0)
+    const samples = phoneIn(rig, 'agent')
+      .heard.filter(({ at }) => at >= start)
+      .reduce((sum, { payload }) => sum + payload.length, 0)
     assert.ok(samples <= (elapsedMs + 60) * 8, `${samples} samples in ${elapsedMs} ms`)
     assertContinuous(rig, 'agent')
   })

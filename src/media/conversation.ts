@@ -197,8 +197,7 @@ export function report(call: Conversation, id: string, now: number, goodbye = fa
   const to = leg === undefined ? null : targetOf(leg.latch)
   if (leg === undefined || to === null || to.port === 0 || to.port >= 65535) return null
   const { outlet, reception } = leg
-  const sender =
-    outlet.packets === 0 ? null : { now, timestamp: timelineAt(outlet, now), packets: outlet.packets, octets: outlet.octets }
+  const sender = outlet.packets === 0 ? null : { now, timestamp: timelineAt(outlet, now), packets: outlet.packets, octets: outlet.octets }
   const block = reportBlock(reception, now)
   return { to: { host: to.host, port: to.port + 1 }, bytes: buildReport({ ssrc: outlet.ssrc, sender, block }, leg.cname, goodbye) }
 }
@@ -244,7 +243,11 @@ function wire(call: Conversation, now: number): void {
     if (source !== ear.source) detach(ear.outlet)
     ear.source = source
     source?.relaysTo.push(ear)
-    keepQueues(ear, mouths.filter((mouth) => mouth !== source), now)
+    keepQueues(
+      ear,
+      mouths.filter((mouth) => mouth !== source),
+      now,
+    )
     const isClocked = ear.queues.size > 0
     if (!isClocked) ear.dueAt = null
     else if (ear.dueAt === null) arm(ear, now, timelineAt(ear.outlet, now))
@@ -372,7 +375,7 @@ function isPlausible(packet: RtpPacket, bytes: Uint8Array, terms: Terms, isKey: 
   return packet.payloadType === PAYLOAD_TYPE[terms.law] && samples > 0 && samples <= MAX_FRAME_SAMPLES
 }
 
-const isReachable = (remote: Source): boolean => remote.port > 0 && remote.host !== '0.0.0.0' && remote.host !== '::'
+const isReachable = (remote: Source): boolean => remote.port > 0 && remote.port < 65536 && remote.host !== '0.0.0.0' && remote.host !== '::'
 
 /** A `Buffer`'s own `slice` would share the bytes. */
 const copyOf = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes)

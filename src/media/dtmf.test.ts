@@ -23,8 +23,14 @@ describe('Keys as events', () => {
 
   test('A press grows, then ends three times with the same duration', () => {
     const seen = keyPress('#', 160, 3).map((payload) => parseKey(payload))
-    assert.deepEqual(seen.map((key) => key?.duration), [160, 320, 480, 640, 640, 640])
-    assert.deepEqual(seen.map((key) => key?.end), [false, false, false, true, true, true])
+    assert.deepEqual(
+      seen.map((key) => key?.duration),
+      [160, 320, 480, 640, 640, 640],
+    )
+    assert.deepEqual(
+      seen.map((key) => key?.end),
+      [false, false, false, true, true, true],
+    )
     assert.ok(seen.every((key) => key?.event === 11))
   })
 })

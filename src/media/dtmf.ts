@@ -44,8 +44,7 @@ export const keyOf = (event: KeyEvent): string | null => KEYS[event.event] ?? nu
  */
 export function keyPress(key: string, samplesPerPacket = 160, count = 4): readonly Uint8Array[] {
   const event = KEYS.indexOf(key)
-  const payload = (packet: number, end: boolean) =>
-    keyPayload({ event, end, volume: 10, duration: packet * samplesPerPacket })
+  const payload = (packet: number, end: boolean) => keyPayload({ event, end, volume: 10, duration: packet * samplesPerPacket })
   const held = Array.from({ length: count }, (_, i) => payload(i + 1, false))
   return [...held, ...Array.from({ length: KEY_END_REPEATS }, () => payload(count + 1, true))]
 }

@@ -66,7 +66,10 @@ describe('G.711', () => {
 
   test('From a law to itself nothing changes; to the other and back is within one step of the coarser law', () => {
     for (const law of LAWS) assert.deepEqual([...transcoding(law, law)], CODES)
-    for (const [from, to] of [['pcmu', 'pcma'], ['pcma', 'pcmu']] as const) {
+    for (const [from, to] of [
+      ['pcmu', 'pcma'],
+      ['pcma', 'pcmu'],
+    ] as const) {
       for (const code of CODES) {
         const before = LINEAR[from][code] ?? 0
         const after = LINEAR[from][transcoding(to, from)[transcoding(from, to)[code] ?? 0] ?? 0] ?? 0

@@ -31,7 +31,7 @@ const CODE: Readonly<Record<Law, Uint8Array>> = {
 
 /** The code of a linear sample; what exceeds 16 bits is clipped. */
 export function encodeSample(law: Law, sample: number): number {
-  const clipped = sample > 32767 ? 32767 : sample < -32768 ? -32768 : sample
+  const clipped = Math.max(-32768, Math.min(32767, sample))
   return CODE[law][clipped + 32768] ?? 0
 }
 
@@ -56,9 +56,7 @@ const sums = new Map<string, Uint8Array>()
 export function transcoding(from: Law, to: Law): Uint8Array {
   const known = between.get(from + to)
   if (known !== undefined) return known
-  const table = Uint8Array.from({ length: 256 }, (_, code) =>
-    from === to ? code : encodeSample(to, LINEAR[from][code] ?? 0),
-  )
+  const table = Uint8Array.from({ length: 256 }, (_, code) => (from === to ? code : encodeSample(to, LINEAR[from][code] ?? 0)))
   between.set(from + to, table)
   return table
 }

@@ -63,7 +63,10 @@ describe('The mixer', () => {
     transcode(bytes, 0, 256, 'pcma', 'pcma')
     assert.deepEqual(bytes, ALL)
     transcode(bytes, 10, 20, 'pcma', 'pcmu')
-    assert.deepEqual([...bytes.subarray(10, 20)], [...ALL.subarray(10, 20)].map((code) => encodeSample('pcmu', LINEAR.pcma[code] ?? 0)))
+    assert.deepEqual(
+      [...bytes.subarray(10, 20)],
+      [...ALL.subarray(10, 20)].map((code) => encodeSample('pcmu', LINEAR.pcma[code] ?? 0)),
+    )
     assert.deepEqual(bytes.subarray(20), ALL.subarray(20))
   })
 })

@@ -1,7 +1,19 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { clear, CUSHION_MS, limitOf, makeQueue, MAX_FRAME_SAMPLES, put, QUEUE_MIN_LIMIT, ready, SURPLUS_WINDOW_MS, take, type FrameQueue } from './queue.ts'
+import {
+  clear,
+  CUSHION_MS,
+  limitOf,
+  makeQueue,
+  MAX_FRAME_SAMPLES,
+  put,
+  QUEUE_MIN_LIMIT,
+  ready,
+  SURPLUS_WINDOW_MS,
+  take,
+  type FrameQueue,
+} from './queue.ts'
 
 const FRAME = 160
 let written = 0
@@ -32,7 +44,11 @@ describe('The queue between one mouth and one ear', () => {
           for (; takeAt <= now; takeAt += outSamples / 8) got.push(...draw(queue, outSamples, now))
         }
         const first = got[0] ?? 0
-        if (queue.overflows === 0) assert.deepEqual(got, got.map((_, i) => (first + i) % 251))
+        if (queue.overflows === 0)
+          assert.deepEqual(
+            got,
+            got.map((_, i) => (first + i) % 251),
+          )
         assert.ok(queue.length <= limitOf(queue))
         assert.ok(got.length > 0)
       }),

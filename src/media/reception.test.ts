@@ -2,7 +2,13 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { jitterMsOf, lostOf, makeReception, MAX_DROPOUT, MAX_MISORDER, noteReport, receive, reportBlock } from './reception.ts'
 
-const header = (sequence: number, ssrc = 1, timestamp = sequence * 160) => ({ payloadType: 0, marker: false, sequence: sequence & 0xffff, timestamp: timestamp >>> 0, ssrc })
+const header = (sequence: number, ssrc = 1, timestamp = sequence * 160) => ({
+  payloadType: 0,
+  marker: false,
+  sequence: sequence & 0xffff,
+  timestamp: timestamp >>> 0,
+  ssrc,
+})
 
 /** Receives numbers in the order given, 20 ms apart. */
 function after(...numbers: readonly number[]) {
@@ -46,9 +52,15 @@ describe('What is said of it', () => {
 
   test('The fraction is of the interval, the sum is of all (RFC 3550 A.3)', () => {
     const { reception } = after(0, 1, 2, 4)
-    assert.deepEqual([reportBlock(reception, 0)].map((block) => [block?.fractionLost, block?.lost]), [[51, 1]])
+    assert.deepEqual(
+      [reportBlock(reception, 0)].map((block) => [block?.fractionLost, block?.lost]),
+      [[51, 1]],
+    )
     for (const number of [5, 6, 7]) receive(reception, header(number), 2000)
-    assert.deepEqual([reportBlock(reception, 0)].map((block) => [block?.fractionLost, block?.lost]), [[0, 1]])
+    assert.deepEqual(
+      [reportBlock(reception, 0)].map((block) => [block?.fractionLost, block?.lost]),
+      [[0, 1]],
+    )
   })
 
   test('Duplicates make the sum negative on the wire, and never the counter', () => {
@@ -63,7 +75,7 @@ describe('What is said of it', () => {
     assert.ok(jitterMsOf(reception) < 0.01)
   })
 
-  test('Packets that come 8 ms early and late by turns settle at the RFC\'s estimate: 16 ms difference', () => {
+  test("Packets that come 8 ms early and late by turns settle at the RFC's estimate: 16 ms difference", () => {
     const reception = makeReception()
     for (let i = 0; i < 500; i++) receive(reception, header(i), 1e6 + i * 20 + (i % 2 === 0 ? 8 : -8))
     assert.ok(Math.abs(jitterMsOf(reception) - 16) < 0.1, `${jitterMsOf(reception)}`)
@@ -72,7 +84,10 @@ describe('What is said of it', () => {
 
   test('The sender report of the phone is echoed with its age', () => {
     const { reception } = after(1, 2)
-    assert.deepEqual([reportBlock(reception, 0)].map((block) => [block?.lastReport, block?.sinceLastReport]), [[0, 0]])
+    assert.deepEqual(
+      [reportBlock(reception, 0)].map((block) => [block?.lastReport, block?.sinceLastReport]),
+      [[0, 0]],
+    )
     noteReport(reception, 0xabcd, 5000)
     const block = reportBlock(reception, 5500)
     assert.deepEqual([block?.lastReport, block?.sinceLastReport], [0xabcd, 32768])

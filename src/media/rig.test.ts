@@ -163,8 +163,7 @@ export function soundSince(rig: Rig, ear: string, since: number): Int16Array {
   return Int16Array.from(samples)
 }
 
-export const levelDb = (rig: Rig, ear: string, mouth: string, since: number): number =>
-  powerDb(soundSince(rig, ear, since), phoneIn(rig, mouth).hz)
+export const levelDb = (rig: Rig, ear: string, mouth: string, since: number): number => powerDb(soundSince(rig, ear, since), phoneIn(rig, mouth).hz)
 
 export type Table = Readonly<Record<string, readonly string[]>>
 export const obey = (rig: Rig, table: Table): void => setTable(rig.call, new Map(Object.entries(table)), rig.now)

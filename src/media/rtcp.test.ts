@@ -4,7 +4,13 @@ import fc from 'fast-check'
 import { buildReport, ntpMiddle, parseRtcp, type ReportBlock } from './rtcp.ts'
 
 const block: ReportBlock = {
-  ssrc: 0x11223344, fractionLost: 64, lost: -5, highestSequence: 0x1ffff, jitter: 80, lastReport: 0xaabbccdd, sinceLastReport: 65536,
+  ssrc: 0x11223344,
+  fractionLost: 64,
+  lost: -5,
+  highestSequence: 0x1ffff,
+  jitter: 80,
+  lastReport: 0xaabbccdd,
+  sinceLastReport: 65536,
 }
 /** 2020-01-01T00:00:00.500Z: 3786825600.5 s since 1900. */
 const now = 1577836800500
@@ -14,10 +20,26 @@ describe('Reports', () => {
     const sender = { now, timestamp: 0x01020304, packets: 10, octets: 1600 }
     const bytes = Buffer.from(buildReport({ ssrc: 0xcafebabe, sender, block }, 'abc', true))
     const expected = [
-      '81c8000c', 'cafebabe', 'e1b65f80', '80000000', '01020304', '0000000a', '00000640',
-      '11223344', '40fffffb', '0001ffff', '00000050', 'aabbccdd', '00010000',
-      '81ca0003', 'cafebabe', '0103', '616263', '000000',
-      '81cb0001', 'cafebabe',
+      '81c8000c',
+      'cafebabe',
+      'e1b65f80',
+      '80000000',
+      '01020304',
+      '0000000a',
+      '00000640',
+      '11223344',
+      '40fffffb',
+      '0001ffff',
+      '00000050',
+      'aabbccdd',
+      '00010000',
+      '81ca0003',
+      'cafebabe',
+      '0103',
+      '616263',
+      '000000',
+      '81cb0001',
+      'cafebabe',
     ]
     assert.equal(bytes.toString('hex'), expected.join(''))
   })
@@ -50,7 +72,10 @@ describe('Reports', () => {
   })
 
   test('A cumulative loss outside of 24 bits is held at the border', () => {
-    for (const [lost, read] of [[1e9, 0x7fffff], [-1e9, -0x800000]] as const) {
+    for (const [lost, read] of [
+      [1e9, 0x7fffff],
+      [-1e9, -0x800000],
+    ] as const) {
       assert.equal(parseRtcp(buildReport({ ssrc: 5, sender: null, block: { ...block, lost } }, 'x'))?.blocks[0]?.lost, read)
     }
   })
@@ -74,6 +99,9 @@ describe('Reports', () => {
 
   test('No bytes make the parser throw', () => {
     const start = Uint8Array.of(0x81, 0xc8)
-    fc.assert(fc.property(fc.uint8Array({ maxLength: 120 }), (bytes) => void parseRtcp(Buffer.concat([start, bytes]))), { numRuns: 2000 })
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 120 }), (bytes) => void parseRtcp(Buffer.concat([start, bytes]))),
+      { numRuns: 2000 },
+    )
   })
 })

@@ -6,7 +6,12 @@ import { sine, TONE_AMPLITUDE, tonePayload } from './tone.ts'
 
 describe('Tones and their measurement', () => {
   test('Full scale is 0 dB, half is 6 dB less, a tenth is 20 dB less', () => {
-    for (const [amplitude, db] of [[32767, 0], [16384, -6.02], [3277, -20], [TONE_AMPLITUDE, -12.25]] as const) {
+    for (const [amplitude, db] of [
+      [32767, 0],
+      [16384, -6.02],
+      [3277, -20],
+      [TONE_AMPLITUDE, -12.25],
+    ] as const) {
       assert.ok(Math.abs(powerDb(sine(440, 1600, 0, amplitude), 440) - db) < 0.1)
     }
   })

@@ -7,8 +7,25 @@ import { KEY_END_REPEATS, keyPress, parseKey } from './dtmf.ts'
 import { QUIET_MS } from './latch.ts'
 import { buildReport, parseRtcp } from './rtcp.ts'
 import {
-  assertContinuous, assertHears, deliver, HEARD_DB, isSound, join, levelDb, makeRig, obey, phone, phoneIn, pressed, run, sendOf, tableFor,
-  termsOf, type Heard, type Phone, type Rig,
+  assertContinuous,
+  assertHears,
+  deliver,
+  HEARD_DB,
+  isSound,
+  join,
+  levelDb,
+  makeRig,
+  obey,
+  phone,
+  phoneIn,
+  pressed,
+  run,
+  sendOf,
+  tableFor,
+  termsOf,
+  type Heard,
+  type Phone,
+  type Rig,
 } from './rig.test.ts'
 import { buildRtp } from './rtp.ts'
 import { tonePayload } from './tone.ts'
@@ -117,7 +134,7 @@ function press(rig: Rig, from: string, key: string): void {
 const keysAt = (rig: Rig, ear: string) => phoneIn(rig, ear).heard.filter((heard) => !isSound(heard))
 
 describe('Keys', () => {
-  test('The digits of a party arrive in order with the listener\'s payload type, one timestamp and one marker each', () => {
+  test("The digits of a party arrive in order with the listener's payload type, one timestamp and one marker each", () => {
     const rig = makeRig(phone('agent'), phone('customer'))
     setTerms(rig.call, 'agent', termsOf(phoneIn(rig, 'agent'), { digitsPayloadType: 96 }), rig.now)
     obey(rig, tableFor({}))
@@ -128,7 +145,10 @@ describe('Keys', () => {
     }
     const keys = keysAt(rig, 'agent')
     const begins = keys.filter(({ packet }) => packet.marker)
-    assert.deepEqual(begins.map(({ payload }) => parseKey(payload)?.event), [1, 5, 9, 11])
+    assert.deepEqual(
+      begins.map(({ payload }) => parseKey(payload)?.event),
+      [1, 5, 9, 11],
+    )
     assert.equal(new Set(keys.map(({ packet }) => packet.timestamp)).size, 4)
     assert.ok(keys.every(({ packet }) => packet.payloadType === 96))
     assert.equal(keys.filter(({ payload }) => parseKey(payload)?.end).length, 4 * KEY_END_REPEATS)
@@ -147,7 +167,11 @@ describe('Keys', () => {
     assertContinuous(rig, 'agent')
   })
 
-  for (const [mode, ears] of [['listen', []], ['whisper', ['agent']], ['barge', ['agent', 'customer']]] as const) {
+  for (const [mode, ears] of [
+    ['listen', []],
+    ['whisper', ['agent']],
+    ['barge', ['agent', 'customer']],
+  ] as const) {
     test(`[C23] A supervisor's keys in ${mode} reach ${ears.join(' and ') || 'nobody'}, in one stream with the sound`, () => {
       const rig = makeRig(phone('agent'), phone('customer'), phone('coach'))
       obey(rig, tableFor({ coach: mode }))
@@ -158,7 +182,10 @@ describe('Keys', () => {
       run(rig, 500)
       for (const ear of ['agent', 'customer'] as const) {
         const begins = keysAt(rig, ear).filter(({ packet }) => packet.marker)
-        assert.deepEqual(begins.map(({ payload }) => parseKey(payload)?.event), ears.some((each) => each === ear) ? [4, 2] : [])
+        assert.deepEqual(
+          begins.map(({ payload }) => parseKey(payload)?.event),
+          ears.some((each) => each === ear) ? [4, 2] : [],
+        )
         assert.equal(new Set(keysAt(rig, ear).map(({ packet }) => packet.timestamp)).size, begins.length)
         assertContinuous(rig, ear)
       }
@@ -190,7 +217,7 @@ describe('Keys', () => {
     customer.isTalking = true
     run(rig, 200)
     const sounds = phoneIn(rig, 'agent').heard.filter(isSound)
-    const offsets = new Set(sounds.map(({ packet, at }) => Math.round((((packet.timestamp - at * 8) | 0) / 160))))
+    const offsets = new Set(sounds.map(({ packet, at }) => Math.round(((packet.timestamp - at * 8) | 0) / 160)))
     assert.ok(offsets.size <= 2, 'timestamps after the key go by the same clock as before')
     assertContinuous(rig, 'agent')
   })
@@ -218,7 +245,12 @@ describe('Strangers', () => {
     const rig = makeRig(phone('agent'), phone('customer', { isTalking: false }))
     obey(rig, tableFor({}))
     const rubbish = [
-      Buffer.alloc(0), Buffer.alloc(11), Buffer.alloc(200), Buffer.alloc(1600, 0x80), packet(1, { payloadType: 8 }), packet(1, { payloadType: 13 }),
+      Buffer.alloc(0),
+      Buffer.alloc(11),
+      Buffer.alloc(200),
+      Buffer.alloc(1600, 0x80),
+      packet(1, { payloadType: 8 }),
+      packet(1, { payloadType: 13 }),
       buildRtp({ payloadType: 0, marker: false, sequence: 1, timestamp: 1, ssrc: 1 }, new Uint8Array(0)),
       buildRtp({ payloadType: 0, marker: false, sequence: 1, timestamp: 1, ssrc: 1 }, new Uint8Array(801)),
       buildRtp({ payloadType: 101, marker: false, sequence: 1, timestamp: 1, ssrc: 1 }, new Uint8Array(3)),

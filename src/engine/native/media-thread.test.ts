@@ -11,7 +11,7 @@ import { parseRtcp } from '../../media/rtcp.ts'
 import { buildRtp, parseRtp } from '../../media/rtp.ts'
 import { tonePayload } from '../../media/tone.ts'
 import type { MediaPlane, MediaTerms } from './media-plane.ts'
-import { makeMediaPlane } from './media-thread.ts'
+import { MAX_RESTARTS_PER_MINUTE, makeMediaPlane } from './media-thread.ts'
 
 const WAIT_MS = 5000
 /** The plane's ports by leg, noted as they are opened. */
@@ -108,7 +108,11 @@ describe('A call of three phones over sockets', () => {
   before(async () => {
     plane = makeMediaPlane({ host: '127.0.0.1', portMin: 20000, portMax: 29999 })
     await plane.start()
-    for (const [name, hz, kind] of [['agent', 440, 'conversation'], ['customer', 700, 'conversation'], ['coach', 1000, 'monitor']] as const) {
+    for (const [name, hz, kind] of [
+      ['agent', 440, 'conversation'],
+      ['customer', 700, 'conversation'],
+      ['coach', 1000, 'monitor'],
+    ] as const) {
       const { port } = await plane.open(call, leg(name), kind)
       portsOf.set(name, port)
       assert.ok(port % 2 === 0 && port >= 20000 && port <= 29998)
@@ -124,7 +128,10 @@ describe('A call of three phones over sockets', () => {
 
   test('Nobody hears anybody before there is a table', async () => {
     await until(async () => ((await plane.counters(leg('agent')))?.packetsIn ?? 0) > 5, 'packets come in')
-    assert.deepEqual(Object.values(phones).map((phone) => phone.heard.length), [0, 0, 0])
+    assert.deepEqual(
+      Object.values(phones).map((phone) => phone.heard.length),
+      [0, 0, 0],
+    )
   })
 
   for (const [mode, rows] of [
@@ -139,7 +146,11 @@ describe('A call of three phones over sockets', () => {
       for (const phone of Object.values(phones)) phone.heard.length = 0
       await until(() => Object.values(phones).every((phone) => phone.heard.length >= 40), 'every phone receives')
       for (const [ear, mouths] of Object.entries(rows)) {
-        for (const [mouth, hz] of [['agent', 440], ['customer', 700], ['coach', 1000]] as const) {
+        for (const [mouth, hz] of [
+          ['agent', 440],
+          ['customer', 700],
+          ['coach', 1000],
+        ] as const) {
           const db = level(at(ear), hz, 25)
           const isHeard = (mouths as readonly string[]).includes(mouth)
           assert.ok(isHeard ? db > -25 : db < -35, `${ear} ${isHeard ? 'hears' : 'does not hear'} ${mouth}: ${db}`)
@@ -173,6 +184,60 @@ describe('A call of three phones over sockets', () => {
     await plane.connect(leg('coach'), terms(at('coach')))
     await plane.setHearing('no such call' as CallId, table({}))
   })
+})
+
+test('A port that has settled on its phone still hears it, and hears another when signalling names it', async () => {
+  const plane = makeMediaPlane({ host: '127.0.0.1', portMin: 20000, portMax: 29999, settleMs: 50 })
+  await plane.start()
+  const open = async (name: string) => (await plane.open(call, leg(name), 'conversation')).port
+  const [left, right] = [await open('left'), await open('right')]
+  const phones = [await makePhone(leg('left'), 440, left), await makePhone(leg('right'), 700, right), await makePhone(leg('right'), 1000, right)]
+  const [a, b, c] = phones
+  assert.ok(a && b && c)
+  await plane.connect(leg('left'), terms(a))
+  await plane.connect(leg('right'), terms(b))
+  await plane.setHearing(call, table({ left: ['right'], right: ['left'] }))
+  const packets = async () => (await plane.counters(leg('right')))?.packetsIn ?? 0
+  await until(async () => (await packets()) > 40, 'packets come in long after settling')
+  const strangers = (await plane.counters(leg('right')))?.strangers ?? 0
+  assert.ok(strangers < 20, `the kernel drops them by now: ${strangers}`)
+  assert.ok(level(a, 700, 15) > -25 && level(a, 1000, 15) < -35)
+  await plane.connect(leg('right'), terms(c))
+  a.heard.length = 0
+  c.heard.length = 0
+  await until(() => a.heard.length > 40 && c.heard.length > 20, 'the other phone is heard and hears')
+  assert.ok(level(a, 1000, 15) > -25)
+  for (const phone of phones) phone.stop()
+  await plane.stop()
+})
+
+test('When the worker dies, whoever waits is answered, the lost legs are named and new calls go on, a few times', async () => {
+  const dying = `import { parentPort } from 'node:worker_threads'
+    parentPort.on('message', ({ id, order }) => {
+      if (order.kind !== 'open') throw new Error('planted')
+      parentPort.postMessage({ kind: 'done', id, answer: { port: 4000 } })
+    })`
+  const troubles: { message: string; legIds: readonly string[] }[] = []
+  const plane = makeMediaPlane({
+    host: '127.0.0.1',
+    portMin: 20000,
+    portMax: 20001,
+    workerFile: new URL(`data:text/javascript,${encodeURIComponent(dying)}`),
+    onTrouble: (message, legIds) => troubles.push({ message, legIds }),
+  })
+  await plane.start()
+  for (let death = 1; death <= MAX_RESTARTS_PER_MINUTE; death++) {
+    assert.equal((await plane.open(call, leg('a'), 'monitor')).port, 4000)
+    const refused = assert.rejects(plane.setHearing(call, table({})), /planted/)
+    assert.equal(await plane.close(leg('a')), null)
+    await refused
+    assert.deepEqual(troubles.at(-1)?.legIds, ['a'])
+  }
+  assert.equal((await plane.open(call, leg('a'), 'monitor')).port, 4000)
+  assert.equal(await plane.counters(leg('a')), null)
+  await assert.rejects(plane.open(call, leg('b'), 'monitor'), /not running/)
+  assert.match(troubles.at(-1)?.message ?? '', /not started again/)
+  await plane.stop()
 })
 
 test('When every port is taken the order fails and says so', async () => {

@@ -18,12 +18,17 @@ export interface MediaPlaneOptions {
   /** Even ports are RTP, the odd ones above them RTCP; both ends are in the range. */
   readonly portMin: number
   readonly portMax: number
+  /** How long a port hears only the address that signalling named before its socket is bound to that; default 10000. */
+  readonly settleMs?: number
+  /** The worker's file, for tests; default `media-worker` beside this file. */
+  readonly workerFile?: URL
   /** A fault of ours: the sound of these legs is gone and will not come back. */
   readonly onTrouble?: (message: string, legIds: readonly LegId[]) => void
 }
 
 /** A worker that dies more often than this in a minute is not started again. */
 export const MAX_RESTARTS_PER_MINUTE = 5
+const SETTLE_MS = 10_000
 
 interface Waiting {
   readonly order: Order
@@ -72,8 +77,7 @@ export function makeMediaPlane(options: MediaPlaneOptions): MediaPlane {
       thread.legs.delete(legId)
       return countersIn(answer)
     },
-    counters: async (legId: LegId) =>
-      thread.worker === null ? null : countersIn(await ask(thread, { kind: 'counters', legId })),
+    counters: async (legId: LegId) => (thread.worker === null ? null : countersIn(await ask(thread, { kind: 'counters', legId }))),
     stop: async () => {
       const { worker } = thread
       if (worker === null) return
@@ -86,11 +90,11 @@ export function makeMediaPlane(options: MediaPlaneOptions): MediaPlane {
 }
 
 async function startWorker(thread: Thread): Promise<void> {
-  const { host, portMin, portMax } = thread.options
-  const workerData: WorkerOptions = { host, portMin, portMax }
+  const { host, portMin, portMax, settleMs = SETTLE_MS, workerFile } = thread.options
+  const workerData: WorkerOptions = { host, portMin, portMax, settleMs }
   // Sources run as they are; the shipped build has the same file compiled.
   const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js'
-  const worker = new Worker(new URL(`./media-worker${extension}`, import.meta.url), { workerData })
+  const worker = new Worker(workerFile ?? new URL(`./media-worker${extension}`, import.meta.url), { workerData })
   thread.isStopping = false
   thread.worker = worker
   worker.on('message', (message: FromWorker) => hear(thread, message))
@@ -155,7 +159,10 @@ function bury(thread: Thread, worker: Worker, fault: string): void {
 }
 
 const report = (thread: Thread, message: string, legIds: readonly string[]): void =>
-  thread.options.onTrouble?.(message, legIds.map((id) => id as LegId))
+  thread.options.onTrouble?.(
+    message,
+    legIds.map((id) => id as LegId),
+  )
 
 function portOf(answer: Answer): number {
   if (answer === null || !('port' in answer)) throw new Error('the sound thread gave no port')
