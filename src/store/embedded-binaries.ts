@@ -4,6 +4,7 @@
  * those may be off), so they are made in the data folder; node_modules is never written to.
  */
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { cp, mkdir, readdir, readFile, rename, rm, symlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -89,8 +90,7 @@ async function npmBinaries(native: string, wanted: BinariesWanted): Promise<Bina
   const inPlace = await tryNpm(native, libraries, wanted.owner)
   if (typeof inPlace !== 'string') return inPlace
   const copy = join(wanted.dataFolder, 'server')
-  const half = `${copy}.${process.pid}`
-  await rm(half, { recursive: true, force: true })
+  const half = `${copy}.${randomUUID()}`
   await cp(native, half, { recursive: true })
   await rm(copy, { recursive: true, force: true })
   await rename(half, copy)
@@ -116,8 +116,7 @@ async function linkLibraries(native: string, libraries: string): Promise<void> {
   await mkdir(libraries, { recursive: true, mode: 0o755 })
   for (const { source, target } of links) {
     const path = join(libraries, basename(target))
-    const half = `${path}.${process.pid}`
-    await rm(half, { force: true })
+    const half = `${path}.${randomUUID()}`
     await symlink(join(native, 'lib', basename(source)), half)
     // Another start may be doing the same: a link is replaced, never missing.
     await rename(half, path)

@@ -7,7 +7,8 @@
  * to run and PostgreSQL recovers from its log when it must.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { chown, mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, truncate } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { chown, mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -47,7 +48,7 @@ const LOCK_KEY = 0x6561_7273
 const START_MS = 120_000
 const STOP_MS = 30_000
 const POLL_MS = 20
-const RESTARTS = 5
+const RESTARTS = 4
 const RESTART_DELAY_MS = 500
 const LOG_BYTES = 1_000_000
 
@@ -146,14 +147,15 @@ function supervise(place: Place, first: Running): EmbeddedServer {
 }
 
 /** Starts a server on the folder and takes the lock; an orphan that runs there is stopped first. */
-async function launch(place: Place): Promise<Running> {
+async function launch(place: Place, attempts = RESTARTS): Promise<Running> {
   const { log, cluster } = place
   const startedAt = performance.now()
   await stopOrphan(place)
   const child = await spawnServer(place)
   for (const giveUpAt = startedAt + START_MS; performance.now() < giveUpAt; await sleep(POLL_MS)) {
     if (child.exitCode !== null || child.signalCode !== null) {
-      if ((await readLockFile(cluster)) !== null) return launch(place) // Somebody else was faster: stopOrphan says who.
+      // Another start was faster (then it is found to be in use), or sessions of a dead server are still ending.
+      if (attempts > 1) return sleep(RESTART_DELAY_MS).then(() => launch(place, attempts - 1))
       throw new Error(`PostgreSQL could not be started on ${cluster}: ${await lastWords(place)}`)
     }
     const guard = await takeLock(place.socketFolder)
@@ -223,14 +225,25 @@ async function stopOrphan(place: Place): Promise<void> {
     if (guard === 'taken') throw inUse(folder)
     if (guard === 'unreachable') {
       if (await serves(file.pid, cluster)) continue // It is starting or stopping.
-      // Its process number may belong to something else by now, on which PostgreSQL itself would refuse to start.
-      return rm(join(cluster, 'postmaster.pid'), { force: true })
+      return forgetProcess(cluster, file)
     }
     log.warn({ event: 'database-orphan', pid: file.pid }, 'The embedded database of an Earshot that was killed is still running; stopping it')
     signal(file.pid, 'SIGINT')
     await guard.end().catch(() => {})
   }
   throw new Error(`A PostgreSQL server runs on ${cluster} and does not stop. Stop it, then start Earshot again.`)
+}
+
+/**
+ * The process number of a server that is gone may belong to something else by now (in a container it soon does), or to a
+ * zombie; PostgreSQL would refuse to start. The number of its own parent it takes for what it is, a leftover. The rest of
+ * the note stays: by it PostgreSQL finds out whether sessions of the old server still live.
+ */
+async function forgetProcess(cluster: string, { socketFolder }: LockFile): Promise<void> {
+  const path = join(cluster, 'postmaster.pid')
+  const text = await readFile(path, 'utf8').catch(() => '')
+  if (text !== '') await writeFile(path, text.replace(/^\d+/, String(process.pid)))
+  await rm(join(socketFolder, `.s.PGSQL.${PORT}.lock`), { force: true })
 }
 
 const inUse = (folder: string): Error => new Error(`The data folder ${folder} is in use by another Earshot. Stop that one first, or give this one a folder of its own.`)
@@ -276,12 +289,12 @@ async function takeLock(socketFolder: string): Promise<pg.Client | 'taken' | 'un
 
 async function createCluster({ cluster, binaries, owner, folder, durable, log }: Place): Promise<void> {
   for (const name of await readdir(folder)) {
-    const pid = /^postgres\.new\.(\d+)$/.exec(name)?.[1]
+    const pid = /^postgres\.new\.(\d+)\./.exec(name)?.[1]
     if (pid !== undefined && !signal(Number(pid), 0)) await rm(join(folder, name), { recursive: true, force: true })
   }
   if ((await majorOf(cluster)) !== null) return
   log.info({ event: 'database-create', folder }, 'Creating the embedded database')
-  const half = join(folder, `postgres.new.${process.pid}`)
+  const half = join(folder, `postgres.new.${process.pid}.${randomUUID()}`)
   const args = ['-D', half, '-U', USER, '--auth-local=trust', '--auth-host=reject', '--encoding=UTF8', '--locale=C', '-k', ...(durable ? [] : ['--no-sync'])]
   const child = spawn(join(binaries.folder, 'initdb'), args, { ...owner, env: { ...binaries.env }, cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] })
   let said = ''
@@ -307,18 +320,32 @@ async function majorOf(cluster: string): Promise<number | null> {
   return text === '' ? null : Number.parseInt(text, 10)
 }
 
-/** Makes the folder. As root, the server runs as whoever its data belongs to, else as nobody, who then gets what we made. */
+/** Makes the folder. As root, the server runs as whoever its data belongs to, else as nobody, who gets a folder that is new or empty. */
 async function prepareFolder(folder: string, cluster: string): Promise<Owner | null> {
   const made = await mkdir(folder, { recursive: true, mode: 0o700 })
   if (process.getuid?.() !== 0) return null
   const found = await stat(cluster).catch(() => null)
-  if (found !== null && found.uid !== 0) return { uid: found.uid, gid: found.gid }
+  const owner = found !== null && found.uid !== 0 ? { uid: found.uid, gid: found.gid } : NOBODY
   if (made !== undefined) {
-    for (let path = folder; path.length >= made.length; path = dirname(path)) await chown(path, NOBODY.uid, NOBODY.gid)
+    for (let path = folder; path.length >= made.length; path = dirname(path)) await chown(path, owner.uid, owner.gid)
   } else if ((await readdir(folder)).length === 0) {
-    await chown(folder, NOBODY.uid, NOBODY.gid)
+    await chown(folder, owner.uid, owner.gid)
   }
-  return NOBODY
+  await assertMayEnter(folder, owner)
+  return owner
+}
+
+async function assertMayEnter(folder: string, { uid, gid }: Owner): Promise<void> {
+  for (let path = folder; path !== dirname(path); path = dirname(path)) {
+    const found = await stat(path)
+    const bit = found.uid === uid ? 0o100 : found.gid === gid ? 0o010 : 0o001
+    if ((found.mode & bit) === 0) {
+      throw new Error(
+        `The database server must not be root and therefore runs as user ${uid}, who may not enter ${path}. ` +
+          `Choose another data folder, run Earshot as an ordinary user, or allow it: chmod o+x ${path}`,
+      )
+    }
+  }
 }
 
 async function makeSocketFolder(folder: string, owner: Owner | null): Promise<string> {
