@@ -20,22 +20,8 @@ import {
 } from './endpoint.ts'
 import { mediaType, maxForwards, optionTags, tagOf, withTag } from './header.ts'
 import { headerValue, type SipRequest, type SipResponse } from './message.ts'
-import {
-  accept,
-  findSession,
-  hangUp,
-  invite as startInvite,
-  isFull,
-  onAck,
-  onInvite,
-  onRequestWithin,
-  progress,
-  reject,
-  rejectOffer,
-  reoffer,
-  type Agent,
-  type Session,
-} from './session.ts'
+import { accept, hangUp, invite as startInvite, onAck, onInvite, onRequestWithin, progress, reject, rejectOffer, reoffer } from './invite.ts'
+import { findSession, isFull, type Agent, type Session } from './session.ts'
 import { fireAlarms, nextAlarm } from './transaction.ts'
 import { parseUri } from './uri.ts'
 
