@@ -1,13 +1,15 @@
 /** The native engine passes the suite of all engines, with phones of ours registered at it over loopback. */
 import assert from 'node:assert/strict'
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
+import { describe, it } from 'node:test'
 import type { Address } from '../domain/address.ts'
 import type { AccountId } from '../domain/ids.ts'
-import { verdict } from '../phone/ear.ts'
-import { makePhone, type Phone, type Session } from '../phone/phone.ts'
+import { tonePayload } from '../media/tone.ts'
+import { type Captured, verdict } from '../phone/ear.ts'
+import { makePhone, type Phone, type PhoneOptions, type Session } from '../phone/phone.ts'
 import { makeMediaPlane } from './native/media-thread.ts'
 import { makeNativeEngine, type NativeEngine } from './native/native-engine.ts'
-import { ALL_TONES, type Display, type Party, type Rig, until } from './scene.ts'
+import { type Actor, ALL_TONES, type Display, type Party, playScene, type Rig, TONES, until } from './scene.ts'
 import { engineSuite } from './suite.ts'
 
 const HOST = '127.0.0.1'
@@ -17,7 +19,8 @@ const PASSWORD = 'open sesame'
 const PHONES = 10
 
 /** How the phones of one rig speak; the n-th phone takes the n-th way, round and round. */
-type Ways = readonly Pick<Parameters<typeof makePhone>[0], 'law' | 'transport' | 'ptimeMs'>[]
+type Way = Pick<PhoneOptions, 'law' | 'transport' | 'ptimeMs' | 'capturePackets'>
+type Ways = readonly Way[]
 
 const ALIKE: Ways = [{ law: 'pcmu', transport: 'udp', ptimeMs: 20 }]
 const MIXED: Ways = [
@@ -66,13 +69,17 @@ function makeRig(ways: Ways): Rig {
   }
 }
 
+/** The raw packets that a party received; parties of this file are made by `makeParty`. */
+const captures = new WeakMap<Party, () => readonly Captured[]>()
+const capturedBy = ({ party }: Actor): readonly Captured[] => captures.get(party)?.() ?? []
+
 function makeParty(engine: NativeEngine, phone: Phone, hz: number): Party {
   const session = (): Session => {
     const current = phone.current()
     assert(current, 'this phone has no call')
     return current
   }
-  return {
+  const party: Party = {
     address: `client:${phone.name}` as Address,
     hz,
     async callsIn() {
@@ -101,6 +108,8 @@ function makeParty(engine: NativeEngine, phone: Phone, hz: number): Party {
     },
     everHeard: async () => session().everHeard(ALL_TONES),
   }
+  captures.set(party, () => session().received().captured)
+  return party
 }
 
 function displayOf(session: Session | null): Display {
@@ -119,3 +128,55 @@ function displayOf(session: Session | null): Display {
 
 engineSuite('the native engine', async () => makeRig(ALIKE))
 engineSuite('the native engine between laws, transports and packet times', async () => makeRig(MIXED))
+
+describe('the native engine does not disturb the conversation', () => {
+  /** Each frame of this tone differs from its neighbours for seconds on end, so that a lost or repeated one shows. */
+  const RARE_HZ = 437.3
+  const FRAME = 160
+
+  /** Asserts that these packets are the speaker's own frames, every one, once, in order, and nothing else. */
+  function assertUntouched(packets: readonly Captured[], what: string): void {
+    const first = packets[0]
+    assert(first && packets.length > 60, `${what}: ${packets.length} packets are too few to judge`)
+    const frame = (index: number): Uint8Array => tonePayload('pcmu', RARE_HZ, FRAME, index * FRAME)
+    const start = Array.from({ length: 500 }, (_, index) => index).find((index) => Buffer.compare(frame(index), first.payload) === 0)
+    assert(start !== undefined, `${what}: the first packet is none of the speaker's`)
+    for (const [index, packet] of packets.entries()) {
+      assert.deepEqual(packet.payload, frame(start + index), `${what}: packet ${index}`)
+      assert.equal(packet.sequence, (first.sequence + index) & 0xffff, `${what}: sequence of packet ${index}`)
+      assert.equal(packet.timestamp, (first.timestamp + index * FRAME) >>> 0, `${what}: time of packet ${index}`)
+      assert.equal(packet.ssrc, first.ssrc, `${what}: source of packet ${index}`)
+    }
+  }
+
+  it('[C25] a supervisor who joins, listens and leaves changes no packet of the conversation; one who whispers none of the customer\'s', async () => {
+    await playScene(async () => makeRig([{ law: 'pcmu', transport: 'udp', ptimeMs: 20, capturePackets: 3_000 }]), async (scene) => {
+      const agent = await scene.ring(RARE_HZ, 'outbound')
+      await scene.pickUp(agent)
+      const customer = await scene.ring(RARE_HZ, 'outbound-dial')
+      await scene.pickUp(customer)
+      await scene.applyTable()
+      const sofar = (actor: Actor): number => capturedBy(actor).length
+      const grown = async (by: number): Promise<void> => {
+        const goal = sofar(customer) + by
+        await until('packets come', () => sofar(customer) >= goal && sofar(agent) >= goal)
+      }
+      await grown(30)
+      const coach = await scene.join('listen', agent, TONES.coach)
+      await grown(50)
+      const ofListening = capturedBy(agent)
+      await scene.switchTo([coach, 'whisper'])
+      await grown(50)
+      await scene.switchTo([coach, 'listen'])
+      await grown(10)
+      await scene.engine.hangUp(scene.callId, coach.legId, 'completed')
+      await scene.ended(coach)
+      await scene.applyTable()
+      await grown(30)
+      assertUntouched(ofListening, 'the agent, while the supervisor listens')
+      assertUntouched(capturedBy(customer), 'the customer, all the time')
+      const sequences = capturedBy(agent).map(({ sequence }) => sequence)
+      assert.deepEqual(sequences, sequences.map((_, index) => ((sequences[0] ?? 0) + index) & 0xffff), 'the agent misses nothing while whispered to')
+    })
+  })
+})

@@ -17,13 +17,14 @@ export interface Deviation {
 }
 
 type Play = (scene: Scene) => Promise<void>
-type Titled = readonly [title: string, play: Play]
+/** A test of the suite. */
+export type Titled = readonly [title: string, play: Play]
 
 const { agent: AGENT, customer: CUSTOMER, coach: COACH, second: SECOND } = TONES
 
 /** Registers the suite for one engine with node:test. `makeRig` is called once a test. */
 export function engineSuite(name: string, makeRig: () => Promise<Rig>, deviations: readonly Deviation[] = []): void {
-  const tests: readonly Titled[] = [...HEARING, ...CHANGES, ...PARTIES, ...ENDINGS, ...INCOMING, ...ORDERS]
+  const tests = suiteTests()
   describe(`${name} keeps the promises of an engine`, () => {
     for (const [title, play] of tests) {
       const deviation = deviations.find((listed) => listed.test === title)
@@ -34,6 +35,9 @@ export function engineSuite(name: string, makeRig: () => Promise<Rig>, deviation
     })
   })
 }
+
+/** The suite itself, for a test that it finds what it is there to find. */
+export const suiteTests = (): readonly Titled[] => [...HEARING, ...CHANGES, ...PARTIES, ...ENDINGS, ...INCOMING, ...ORDERS]
 
 /** C23 for one supervisor who coaches the agent: what agent, customer and supervisor hear. */
 const ROWS: Readonly<Record<Mode, { readonly agent: readonly number[]; readonly customer: readonly number[] }>> = {
