@@ -8,6 +8,7 @@ import {
   assertNoOverlap,
   isSound,
   join,
+  legIn,
   levelDb,
   makeRig,
   obey,
@@ -74,7 +75,7 @@ describe('Who hears whom', () => {
     settleAndCheck(rig, {})
     join(rig, phone('coach'))
     settleAndCheck(rig, { coach: 'whisper' })
-    removeLeg(rig.call, 'coach', rig.now)
+    removeLeg(rig.call, legIn(rig, 'coach'), rig.now)
     rig.phones.delete('coach')
     settleAndCheck(rig, {})
     for (const ear of rig.phones.keys()) assertContinuous(rig, ear)
@@ -216,8 +217,7 @@ describe('Silent and lossy parties', () => {
         }
         assert.ok(levelDb(rig, 'customer', 'coach', since) < UNHEARD_DB || mode === 'barge')
         assertTruthful(rig, name)
-        const agent = rig.call.legs.get('agent')
-        assert.ok(agent)
+        const agent = legIn(rig, 'agent')
         if (name === 'doubled') assert.equal(countersOf(agent).starvations, 0, 'a second copy takes nothing from the coach')
       })
     }
@@ -230,8 +230,7 @@ describe('Silent and lossy parties', () => {
     const count = (step: number) => steps.filter((each) => each === step).length
     const expected = { lost: count(2), doubled: count(0), swapped: count(-1) }[name] ?? 0
     assert.ok(expected >= 14 && expected <= 16, `${name}: ${expected}`)
-    const lost = rig.call.legs.get('customer')
-    assert.ok(lost)
+    const lost = legIn(rig, 'customer')
     assert.equal(countersOf(lost).lostIn > 0, name === 'lost')
   }
 
@@ -255,11 +254,11 @@ describe('Hold and change', () => {
     const rig = makeRig(phone('agent'), phone('customer'), phone('coach'))
     settleAndCheck(rig, { coach: 'whisper' })
     const agent = phoneIn(rig, 'agent')
-    setTerms(rig.call, 'agent', termsOf(agent, { phoneReceives: false }), rig.now)
+    setTerms(rig.call, legIn(rig, 'agent'), termsOf(agent, { phoneReceives: false }), rig.now)
     const held = agent.heard.length
     run(rig, 2000)
     assert.equal(agent.heard.length, held)
-    setTerms(rig.call, 'agent', termsOf(agent), rig.now)
+    setTerms(rig.call, legIn(rig, 'agent'), termsOf(agent), rig.now)
     settleAndCheck(rig, { coach: 'whisper' }, 'resumed')
     assert.equal(agent.heard[held]?.packet.marker, true)
     assertContinuous(rig, 'agent')
@@ -270,7 +269,7 @@ describe('Hold and change', () => {
   test('What a phone sends that said it would not is dropped', () => {
     const rig = makeRig(phone('agent'), phone('customer'), phone('coach'))
     settleAndCheck(rig, { coach: 'barge' })
-    setTerms(rig.call, 'customer', termsOf(phoneIn(rig, 'customer'), { phoneSends: false }), rig.now)
+    setTerms(rig.call, legIn(rig, 'customer'), termsOf(phoneIn(rig, 'customer'), { phoneSends: false }), rig.now)
     const since = rig.now
     run(rig, 400)
     assert.ok(levelDb(rig, 'agent', 'customer', since) < UNHEARD_DB)
@@ -295,7 +294,7 @@ describe('Hold and change', () => {
     settleAndCheck(rig, { coach: 'whisper' })
     for (const id of ['coach', 'agent'] as const) {
       phoneIn(rig, id).law = 'pcma'
-      setTerms(rig.call, id, termsOf(phoneIn(rig, id)), rig.now)
+      setTerms(rig.call, legIn(rig, id), termsOf(phoneIn(rig, id)), rig.now)
     }
     settleAndCheck(rig, { coach: 'whisper' })
     assertContinuous(rig, 'agent')

@@ -16,7 +16,7 @@
  */
 import { parseKey } from './dtmf.ts'
 import { PAYLOAD_TYPE, SAMPLES_PER_MS, type Law } from './g711.ts'
-import { admit, aim, isSame, makeLatch, targetOf, type Latch, type Source } from './latch.ts'
+import { admit, aim, isReachable, isSame, makeLatch, targetOf, type Latch, type Source } from './latch.ts'
 import { mix, transcode, type Source as SoundSource } from './mixer.ts'
 import { detach, generated, inserted, makeOutlet, relayed, timelineAt, withheld, type Outlet, type Seed, type Stamp } from './outlet.ts'
 import { clear, makeQueue, MAX_FRAME_SAMPLES, put, take, type FrameQueue } from './queue.ts'
@@ -81,6 +81,23 @@ export interface Conversation {
 /** The bytes are the receiver's to keep: they are not touched again. */
 export type Send = (legId: string, to: Source, bytes: Uint8Array) => void
 
+/** As it came in on one of a leg's two ports. The bytes are the conversation's from here on: they are rewritten and sent on. */
+export interface Datagram {
+  readonly from: Source
+  readonly bytes: Uint8Array
+  readonly now: number
+}
+
+/** A packet on its way from a mouth to the ears. */
+interface Passing {
+  readonly mouth: SoundLeg
+  readonly packet: RtpPacket
+  readonly arrival: Arrival
+  readonly bytes: Uint8Array
+  readonly now: number
+  readonly send: Send
+}
+
 export const makeConversation = (): Conversation => ({ legs: new Map(), table: new Map() })
 
 /** A new leg is deaf and dumb until it has terms and a row in the table. */
@@ -112,8 +129,11 @@ export function addLeg(call: Conversation, id: string, kind: SoundLeg['kind'], s
   return leg
 }
 
-export function removeLeg(call: Conversation, id: string, now: number): void {
-  if (call.legs.delete(id)) wire(call, now)
+export function removeLeg(call: Conversation, leg: SoundLeg, now: number): void {
+  if (!call.legs.delete(leg.id)) return
+  leg.terms = null
+  leg.dueAt = null
+  wire(call, now)
 }
 
 /** Replaces who hears whom, between two packets. */
@@ -122,23 +142,23 @@ export function setTable(call: Conversation, table: ReadonlyMap<string, readonly
   wire(call, now)
 }
 
-/** Terms for a leg; unknown legs: nothing happens. */
-export function setTerms(call: Conversation, id: string, terms: Terms, now: number): void {
-  const leg = call.legs.get(id)
-  if (leg === undefined) return
+/** New or changed terms for one of the call's legs. */
+export function setTerms(call: Conversation, leg: SoundLeg, terms: Terms, now: number): void {
   if (leg.terms !== null && leg.terms.law !== terms.law) {
     leg.outlet.isBroken = true
-    for (const ear of leg.feeds) clearQueue(ear, leg)
+    for (const ear of leg.feeds) {
+      const queue = ear.queues.get(leg)
+      if (queue !== undefined) clear(queue)
+    }
   }
   leg.terms = { ...terms, ptimeMs: Math.min(MAX_PTIME_MS, Math.max(MIN_PTIME_MS, terms.ptimeMs)) }
   aim(leg.latch, terms.remote)
   wire(call, now)
 }
 
-/** A datagram came in on a leg's RTP port. The bytes are ours: they may be rewritten and sent on. */
-export function arrive(call: Conversation, id: string, from: Source, bytes: Uint8Array, now: number, send: Send): void {
-  const leg = call.legs.get(id)
-  if (leg === undefined || leg.terms === null || !leg.terms.phoneSends) return
+/** A datagram came in on a leg's RTP port. */
+export function arrive(leg: SoundLeg, { from, bytes, now }: Datagram, send: Send): void {
+  if (leg.terms === null || !leg.terms.phoneSends) return
   const packet = parseRtp(bytes)
   const isKey = packet !== null && packet.payloadType === leg.terms.digitsPayloadType
   if (packet === null || !isPlausible(packet, bytes, leg.terms, isKey)) {
@@ -156,8 +176,9 @@ export function arrive(call: Conversation, id: string, from: Source, bytes: Uint
     return
   }
   leg.packetsIn++
-  if (isKey) passKey(leg, packet, arrival, bytes, now, send)
-  else passSound(leg, packet, arrival, bytes, now, send)
+  const passing: Passing = { mouth: leg, packet, arrival, bytes, now, send }
+  if (isKey) passKey(passing)
+  else passSound(passing)
 }
 
 /** The clock: sends every frame that is due. Call it every 10 ms. */
@@ -173,7 +194,7 @@ export function tick(call: Conversation, now: number, send: Send): void {
       leg.clockTime = laterTimestamp(leg.clockTime, missed * samples)
     }
     while (leg.dueAt <= now + TICK_SLACK_MS) {
-      sendFrame(leg, leg.terms, samples, now, send)
+      sendFrame(leg, leg.terms, now, send)
       leg.dueAt += ptimeMs
       leg.clockTime = laterTimestamp(leg.clockTime, samples)
     }
@@ -181,9 +202,8 @@ export function tick(call: Conversation, now: number, send: Send): void {
 }
 
 /** A datagram came in on a leg's RTCP port; only from the host that its sound comes from. */
-export function arriveRtcp(call: Conversation, id: string, from: Source, bytes: Uint8Array, now: number): void {
-  const leg = call.legs.get(id)
-  if (leg === undefined || targetOf(leg.latch)?.host !== from.host) return
+export function arriveRtcp(leg: SoundLeg, { from, bytes, now }: Datagram): void {
+  if (targetOf(leg.latch)?.host !== from.host) return
   const summary = parseRtcp(bytes)
   for (const report of summary?.reports ?? []) {
     if (report.sender !== null && report.ssrc === leg.reception.ssrc) noteReport(leg.reception, report.ntpMiddle, now)
@@ -192,30 +212,17 @@ export function arriveRtcp(call: Conversation, id: string, from: Source, bytes: 
 }
 
 /** Our report about a leg, and where its RTCP goes: the port above its RTP. Null while there is nobody to tell. */
-export function report(call: Conversation, id: string, now: number, goodbye = false): { to: Source; bytes: Uint8Array } | null {
-  const leg = call.legs.get(id)
-  const to = leg === undefined ? null : targetOf(leg.latch)
-  if (leg === undefined || to === null || to.port === 0 || to.port >= 65535) return null
-  const { outlet, reception } = leg
+export function report(leg: SoundLeg, now: number, goodbye = false): { readonly to: Source; readonly bytes: Uint8Array } | null {
+  const { outlet, reception, latch } = leg
+  const to = targetOf(latch)
+  if (to === null || !isReachable(to) || to.port === 65535) return null
   const sender = outlet.packets === 0 ? null : { now, timestamp: timelineAt(outlet, now), packets: outlet.packets, octets: outlet.octets }
   const block = reportBlock(reception, now)
   return { to: { host: to.host, port: to.port + 1 }, bytes: buildReport({ ssrc: outlet.ssrc, sender, block }, leg.cname, goodbye) }
 }
 
-export interface Counters {
-  readonly packetsIn: number
-  readonly packetsOut: number
-  readonly lostIn: number
-  readonly lostOut: number
-  readonly jitterMs: number
-  readonly strangers: number
-  readonly malformed: number
-  readonly overflows: number
-  readonly starvations: number
-  readonly lateTicks: number
-}
-
-export function countersOf(leg: SoundLeg): Counters {
+/** What happened to a leg so far; the engine's `MediaCounters` says what each number means. */
+export function countersOf(leg: SoundLeg) {
   const queues = [...leg.queues.values()]
   return {
     packetsIn: leg.packetsIn,
@@ -291,21 +298,22 @@ function arm(ear: SoundLeg, now: number, timeline: number): void {
   ear.clockTime = timeline
 }
 
-function passSound(leg: SoundLeg, packet: RtpPacket, arrival: Arrival, bytes: Uint8Array, now: number, send: Send): void {
-  leg.frame = packet.payloadEnd - packet.payloadStart
+function passSound(passing: Passing): void {
+  const { mouth, packet, arrival, bytes, now } = passing
+  mouth.frame = packet.payloadEnd - packet.payloadStart
   // What is late is too late for a queue, whose order is the order of its samples.
   if (arrival !== 'late') {
-    for (const ear of leg.feeds) {
-      const queue = ear.queues.get(leg)
+    for (const ear of mouth.feeds) {
+      const queue = ear.queues.get(mouth)
       if (queue !== undefined) put(queue, bytes, packet.payloadStart, packet.payloadEnd, now)
     }
   }
-  const last = leg.relaysTo.length - 1
-  for (const [i, ear] of leg.relaysTo.entries()) relay(ear, leg, packet, arrival, i === last ? bytes : copyOf(bytes), now, send)
+  const last = mouth.relaysTo.length - 1
+  for (const [i, ear] of mouth.relaysTo.entries()) relay(ear, passing, i === last ? bytes : copyOf(bytes))
 }
 
 /** The packet goes on in its own bytes: other header, same payload unless laws differ or another mouth is folded in. */
-function relay(ear: SoundLeg, mouth: SoundLeg, packet: RtpPacket, arrival: Arrival, bytes: Uint8Array, now: number, send: Send): void {
+function relay(ear: SoundLeg, { mouth, packet, arrival, now, send }: Passing, bytes: Uint8Array): void {
   if (ear.terms === null || mouth.terms === null) return
   const { payloadStart, payloadEnd } = packet
   const samples = payloadEnd - payloadStart
@@ -320,16 +328,17 @@ function relay(ear: SoundLeg, mouth: SoundLeg, packet: RtpPacket, arrival: Arriv
     mix(sources, ear.terms.law, bytes, payloadStart, samples)
   }
   if (arrival !== 'late' && ear.dueAt !== null) arm(ear, now, ear.outlet.end)
-  emit(ear, PAYLOAD_TYPE[ear.terms.law], stamp, bytes, payloadStart, payloadEnd, send)
+  emit(ear, { type: PAYLOAD_TYPE[ear.terms.law], stamp, bytes, from: payloadStart, to: payloadEnd }, send)
 }
 
-function sendFrame(ear: SoundLeg, terms: Terms, samples: number, now: number, send: Send): void {
+function sendFrame(ear: SoundLeg, terms: Terms, now: number, send: Send): void {
+  const samples = Math.round(terms.ptimeMs * SAMPLES_PER_MS)
   const sources = takeAll(ear, samples, now)
   if (sources.length === 0 && ear.kind === 'conversation') return
   const bytes = new Uint8Array(RTP_HEADER_BYTES + samples)
   mix(sources, terms.law, bytes, RTP_HEADER_BYTES, samples)
   const stamp = generated(ear.outlet, ear.clockTime, samples, now)
-  emit(ear, PAYLOAD_TYPE[terms.law], stamp, bytes, RTP_HEADER_BYTES, bytes.length, send)
+  emit(ear, { type: PAYLOAD_TYPE[terms.law], stamp, bytes, from: RTP_HEADER_BYTES, to: bytes.length }, send)
 }
 
 function takeAll(ear: SoundLeg, samples: number, now: number): SoundSource[] {
@@ -342,28 +351,38 @@ function takeAll(ear: SoundLeg, samples: number, now: number): SoundSource[] {
 }
 
 /** A key goes to every ear that hears the mouth, with the ear's payload type; an ear that takes none sees no gap. */
-function passKey(leg: SoundLeg, packet: RtpPacket, arrival: Arrival, bytes: Uint8Array, now: number, send: Send): void {
-  const { payloadStart, payloadEnd } = packet
-  for (const ear of leg.relaysTo) {
+function passKey({ mouth, packet, arrival, bytes, now, send }: Passing): void {
+  const { payloadStart: from, payloadEnd: to } = packet
+  for (const ear of mouth.relaysTo) {
     const type = ear.terms?.digitsPayloadType ?? null
     const stamp = type === null ? null : relayed(ear.outlet, packet, arrival, 0, now)
     if (type === null) withheld(ear.outlet, packet)
-    else if (stamp !== null) emit(ear, type, stamp, copyOf(bytes), payloadStart, payloadEnd, send)
+    else if (stamp !== null) emit(ear, { type, stamp, bytes: copyOf(bytes), from, to }, send)
   }
   if (arrival === 'late') return
-  for (const ear of leg.feeds) {
+  for (const ear of mouth.feeds) {
     const type = ear.terms?.digitsPayloadType ?? null
     if (type === null) continue
-    emit(ear, type, inserted(ear.outlet, leg.id, packet, now), copyOf(bytes), payloadStart, payloadEnd, send)
+    const stamp = inserted(ear.outlet, mouth.id, packet, now)
+    emit(ear, { type, stamp, bytes: copyOf(bytes), from, to }, send)
   }
 }
 
-function emit(ear: SoundLeg, payloadType: number, stamp: Stamp, bytes: Uint8Array, from: number, to: number, send: Send): void {
+interface Outgoing {
+  readonly type: number
+  readonly stamp: Stamp
+  readonly bytes: Uint8Array
+  /** Where the payload lies; there is room for a header in front of it. */
+  readonly from: number
+  readonly to: number
+}
+
+function emit(ear: SoundLeg, { type, stamp, bytes, from, to }: Outgoing, send: Send): void {
   const { outlet, latch } = ear
   const target = targetOf(latch)
   if (target === null) return
   const { sequence, timestamp, marker } = stamp
-  writeRtpHeader(bytes, from - RTP_HEADER_BYTES, { payloadType, marker, sequence, timestamp, ssrc: outlet.ssrc })
+  writeRtpHeader(bytes, from - RTP_HEADER_BYTES, { payloadType: type, marker, sequence, timestamp, ssrc: outlet.ssrc })
   outlet.packets++
   outlet.octets += to - from
   send(ear.id, target, bytes.subarray(from - RTP_HEADER_BYTES, to))
@@ -375,12 +394,5 @@ function isPlausible(packet: RtpPacket, bytes: Uint8Array, terms: Terms, isKey: 
   return packet.payloadType === PAYLOAD_TYPE[terms.law] && samples > 0 && samples <= MAX_FRAME_SAMPLES
 }
 
-const isReachable = (remote: Source): boolean => remote.port > 0 && remote.port < 65536 && remote.host !== '0.0.0.0' && remote.host !== '::'
-
 /** A `Buffer`'s own `slice` would share the bytes. */
 const copyOf = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes)
-
-function clearQueue(ear: SoundLeg, mouth: SoundLeg): void {
-  const queue = ear.queues.get(mouth)
-  if (queue !== undefined) clear(queue)
-}

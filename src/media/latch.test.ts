@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { admit, aim, makeLatch, QUIET_MS, targetOf } from './latch.ts'
+import { admit, aim, isReachable, makeLatch, QUIET_MS, targetOf } from './latch.ts'
 
 const named = { host: '10.0.0.1', port: 4000 }
 const nat = { host: '192.0.2.7', port: 40000 }
@@ -60,5 +60,11 @@ describe('The lock of a port', () => {
     aim(latch, elsewhere)
     assert.deepEqual(targetOf(latch), elsewhere)
     assert.equal(admit(latch, stranger, 1), true, 'first again')
+  })
+
+  test('Nothing is sent to the address of a phone on hold or to a port that is none', () => {
+    assert.equal(isReachable(named), true)
+    for (const host of ['0.0.0.0', '::']) assert.equal(isReachable({ host, port: 4000 }), false)
+    for (const port of [0, -1, 65536, Number.NaN]) assert.equal(isReachable({ host: '10.0.0.1', port }), false)
   })
 })

@@ -49,6 +49,9 @@ export function admit(latch: Latch, source: Source, now: number): boolean {
 /** Where to send: the lock, or before it what signalling named. Null when nowhere. */
 export const targetOf = (latch: Latch): Source | null => latch.locked ?? latch.named
 
+/** False for the "no address" of a phone on hold (RFC 3264 §8.4), and for what no datagram can be sent to. */
+export const isReachable = ({ host, port }: Source): boolean => port > 0 && port < 65536 && host !== '0.0.0.0' && host !== '::'
+
 export const isSame = (a: Source, b: Source): boolean => a.port === b.port && a.host === b.host
 
 /** A NAT that forgot: same host, another port, after silence. A lock on the named address itself stays there. */

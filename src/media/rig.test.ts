@@ -4,7 +4,18 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { addLeg, arrive, makeConversation, setTable, setTerms, tick, type Conversation, type Send, type Terms } from './conversation.ts'
+import {
+  addLeg,
+  arrive,
+  makeConversation,
+  setTable,
+  setTerms,
+  tick,
+  type Conversation,
+  type Send,
+  type SoundLeg,
+  type Terms,
+} from './conversation.ts'
 import { LINEAR, PAYLOAD_TYPE, type Law } from './g711.ts'
 import { powerDb } from './goertzel.ts'
 import { buildRtp, parseRtp, sequenceAhead, timestampAhead, type RtpPacket } from './rtp.ts'
@@ -92,13 +103,19 @@ export function makeRig(...phones: readonly Phone[]): Rig {
 export function join(rig: Rig, joining: Phone): void {
   rig.phones.set(joining.id, joining)
   const seed = { ssrc: joining.port, sequence: 65530, timestamp: 0xfffffff0, cname: joining.id }
-  addLeg(rig.call, joining.id, joining.kind, seed)
-  setTerms(rig.call, joining.id, termsOf(joining), rig.now)
+  const leg = addLeg(rig.call, joining.id, joining.kind, seed)
+  setTerms(rig.call, leg, termsOf(joining), rig.now)
 }
 
 export function phoneIn(rig: Rig, id: string): Phone {
   const found = rig.phones.get(id)
   assert.ok(found, `no phone ${id}`)
+  return found
+}
+
+export function legIn(rig: Rig, id: string): SoundLeg {
+  const found = rig.call.legs.get(id)
+  assert.ok(found, `no leg ${id}`)
   return found
 }
 
@@ -115,7 +132,7 @@ export const sendOf =
 
 /** As a `Buffer`, like a socket gives it, and the conversation's own from here on. */
 export const deliver = (rig: Rig, from: Phone, bytes: Uint8Array): void =>
-  arrive(rig.call, from.id, { host: '10.0.0.1', port: from.port }, Buffer.from(bytes), rig.now, sendOf(rig))
+  arrive(legIn(rig, from.id), { from: { host: '10.0.0.1', port: from.port }, bytes: Buffer.from(bytes), now: rig.now }, sendOf(rig))
 
 /** A key's payload in the phone's stream; the timestamp is that of the key's beginning. */
 export function pressed(rig: Rig, from: Phone, payload: Uint8Array, timestamp: number, marker: boolean): void {

@@ -24,6 +24,7 @@ import {
   tick,
   type Conversation,
   type Send,
+  type SoundLeg,
 } from '../../media/conversation.ts'
 import { isSame, type Source } from '../../media/latch.ts'
 import { REPORT_MS } from '../../media/rtcp.ts'
@@ -58,6 +59,8 @@ const CNAME_BYTES = 9
 
 interface Ports {
   readonly callId: string
+  readonly call: Conversation
+  readonly leg: SoundLeg
   readonly port: number
   readonly rtp: Socket
   readonly rtcp: Socket
@@ -120,16 +123,16 @@ async function obey(order: Order): Promise<Answer> {
 async function open(callId: string, legId: string, kind: LegKind): Promise<Answer> {
   if (legs.has(legId)) throw new Error('this leg has its port already')
   const { rtp, rtcp, port } = await bindPair()
-  legs.set(legId, { callId, rtp, rtcp, port, nextReportAt: now() + reportPauseMs(), settlingSince: null, boundTo: null })
   const call = calls.get(callId) ?? makeConversation()
   calls.set(callId, call)
   const seed = { ssrc: randomInt(2 ** 32), sequence: randomInt(2 ** 16), timestamp: randomInt(2 ** 32) }
-  addLeg(call, legId, kind, { ...seed, cname: randomBytes(CNAME_BYTES).toString('base64') })
+  const leg = addLeg(call, legId, kind, { ...seed, cname: randomBytes(CNAME_BYTES).toString('base64') })
+  legs.set(legId, { callId, call, leg, port, rtp, rtcp, nextReportAt: now() + reportPauseMs(), settlingSince: null, boundTo: null })
   rtp.on('message', (bytes: Buffer, from: RemoteInfo) => {
-    guard(callId, () => arrive(call, legId, { host: from.address, port: from.port }, bytes, now(), send))
+    guard(callId, () => arrive(leg, { from: { host: from.address, port: from.port }, bytes, now: now() }, send))
   })
   rtcp.on('message', (bytes: Buffer, from: RemoteInfo) => {
-    guard(callId, () => arriveRtcp(call, legId, { host: from.address, port: from.port }, bytes, now()))
+    guard(callId, () => arriveRtcp(leg, { from: { host: from.address, port: from.port }, bytes, now: now() }))
   })
   startClock()
   return { port }
@@ -146,32 +149,29 @@ async function connect(legId: string, terms: MediaTerms): Promise<null> {
           () => '0.0.0.0',
         )
   const ports = legs.get(legId)
-  const call = ports === undefined ? undefined : calls.get(ports.callId)
-  if (ports === undefined || call === undefined) return null
+  if (ports === undefined) return null
+  const { callId, call, leg } = ports
   // Whoever is named next must be able to come in.
   unbindFrom(ports)
-  guard(ports.callId, () => setTerms(call, legId, { ...terms, remote: { host: address, port: terms.remote.port } }, now()))
+  guard(callId, () => setTerms(call, leg, { ...terms, remote: { host: address, port: terms.remote.port } }, now()))
   return null
 }
 
 function counters(legId: string): MediaCounters | null {
   const ports = legs.get(legId)
-  const leg = ports === undefined ? undefined : calls.get(ports.callId)?.legs.get(legId)
-  return leg === undefined ? null : countersOf(leg)
+  return ports === undefined ? null : countersOf(ports.leg)
 }
 
 async function close(legId: string): Promise<MediaCounters | null> {
   const ports = legs.get(legId)
   if (ports === undefined) return null
-  const last = counters(legId)
+  const { callId, call, leg } = ports
   legs.delete(legId)
-  const call = calls.get(ports.callId)
-  if (call !== undefined) {
-    const goodbye = report(call, legId, now(), true)
-    removeLeg(call, legId, now())
-    if (call.legs.size === 0) calls.delete(ports.callId)
-    if (goodbye !== null) await sent(ports.rtcp, goodbye.bytes, goodbye.to.port, goodbye.to.host)
-  }
+  const last = countersOf(leg)
+  const goodbye = report(leg, now(), true)
+  removeLeg(call, leg, now())
+  if (call.legs.size === 0) calls.delete(callId)
+  if (goodbye !== null) await sent(ports.rtcp, goodbye.bytes, goodbye.to.port, goodbye.to.host)
   await Promise.all([closed(ports.rtp), closed(ports.rtcp)])
   taken.delete(ports.port)
   if (calls.size === 0) stopClock()
@@ -206,9 +206,9 @@ function stopClock(): void {
 function turn(): void {
   const at = now()
   for (const [callId, call] of calls) guard(callId, () => tick(call, at, send))
-  for (const [legId, ports] of legs) {
-    settle(legId, ports, at)
-    if (ports.nextReportAt <= at) sendReport(legId, ports, at)
+  for (const ports of legs.values()) {
+    settle(ports, at)
+    if (ports.nextReportAt <= at) sendReport(ports, at)
   }
   nextTickAt += TICK_MS
   if (nextTickAt < at) nextTickAt = at + TICK_MS
@@ -219,15 +219,24 @@ function turn(): void {
  * A phone that is where it said it is will stay there until it signals otherwise: binding the socket to it saves a seventh
  * of the cost of a packet, and the kernel drops strangers unseen (they are counted no more).
  */
-function settle(legId: string, ports: Ports, at: number): void {
+function settle(ports: Ports, at: number): void {
   if (ports.boundTo !== null) return
-  const latch = calls.get(ports.callId)?.legs.get(legId)?.latch
-  const { locked = null, named = null } = latch ?? {}
+  const { locked, named } = ports.leg.latch
   if (locked === null || named === null || !isSame(locked, named)) ports.settlingSince = null
   else if (ports.settlingSince === null) ports.settlingSince = at
   else if (at - ports.settlingSince >= options.settleMs) {
     ports.rtp.connect(locked.port, locked.host)
-    ports.boundTo = locked
+    if (isConnected(ports.rtp)) ports.boundTo = locked
+    else ports.settlingSince = null
+  }
+}
+
+/** `lookup` answers at once, so a connect has happened or failed when it returns. */
+function isConnected(socket: Socket): boolean {
+  try {
+    return socket.remoteAddress() !== undefined
+  } catch {
+    return false
   }
 }
 
@@ -238,10 +247,9 @@ function unbindFrom(ports: Ports): void {
   ports.rtp.disconnect()
 }
 
-function sendReport(legId: string, ports: Ports, at: number): void {
+function sendReport(ports: Ports, at: number): void {
   ports.nextReportAt = at + reportPauseMs()
-  const call = calls.get(ports.callId)
-  const due = call === undefined ? null : report(call, legId, at)
+  const due = report(ports.leg, at)
   if (due !== null) ports.rtcp.send(due.bytes, due.to.port, due.to.host)
 }
 
