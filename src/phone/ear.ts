@@ -103,7 +103,8 @@ export function makeEar({ digitsPayloadType, capturePackets }: EarOptions): Ear 
       const packet = parseRtp(datagram)
       if (packet === null) return void strange++
       packets++
-      const payload = datagram.slice(packet.payloadStart, packet.payloadEnd)
+      // A copy of its own: the slice of a Buffer would share the datagram's memory.
+      const payload = new Uint8Array(datagram.subarray(packet.payloadStart, packet.payloadEnd))
       const { sequence, timestamp, ssrc, payloadType, marker } = packet
       if (capturePackets > 0) captured.push({ sequence, timestamp, ssrc, payloadType, marker, payload, at: now })
       if (captured.length > capturePackets) captured.shift()
