@@ -39,7 +39,11 @@ function fuzz(seconds: number, seed: number): void {
     counts.cases += 1
     const onceMs = timeMs(() => parseMessage(bytes))
     worstMs = Math.max(worstMs, onceMs)
-    if (onceMs > worstRepeatedMs) worstRepeatedMs = Math.max(worstRepeatedMs, bestOf(3, () => parseMessage(bytes)))
+    if (onceMs > worstRepeatedMs)
+      worstRepeatedMs = Math.max(
+        worstRepeatedMs,
+        bestOf(3, () => parseMessage(bytes)),
+      )
     try {
       counts[examine(bytes, chance)] += 1
     } catch (error) {
@@ -54,9 +58,24 @@ function fuzz(seconds: number, seed: number): void {
 function hurt(): void {
   const rows = Object.entries(HOSTILE).map(([name, shape]) => {
     const [small, large] = [Buffer.from(shape(SMALL_BYTES), 'latin1'), Buffer.from(shape(LARGE_BYTES), 'latin1')]
-    const parse = grow(`${name}: parse`, WORST_ALLOWED_MS, () => parseMessage(small), () => parseMessage(large))
-    const frame = grow(`${name}: framing`, Number.POSITIVE_INFINITY, () => byteByByte(small), () => byteByByte(large))
-    return { input: name, 'parse 16 kB ms': round(parse.smallMs), 'parse 64 kB ms': round(parse.largeMs), 'byte by byte 64 kB ms': round(frame.largeMs) }
+    const parse = grow(
+      `${name}: parse`,
+      WORST_ALLOWED_MS,
+      () => parseMessage(small),
+      () => parseMessage(large),
+    )
+    const frame = grow(
+      `${name}: framing`,
+      Number.POSITIVE_INFINITY,
+      () => byteByByte(small),
+      () => byteByByte(large),
+    )
+    return {
+      input: name,
+      'parse 16 kB ms': round(parse.smallMs),
+      'parse 64 kB ms': round(parse.largeMs),
+      'byte by byte 64 kB ms': round(frame.largeMs),
+    }
   })
   console.table(rows)
 }

@@ -7,7 +7,23 @@ import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { answerChallenge, makeDigestServer } from '../src/sip/digest.ts'
 import { makeFramer } from '../src/sip/framing.ts'
-import { contacts, cseqOf, expirySeconds, listValues, maxForwards, mediaType, optionTags, parseAuth, routes, splitList, tagOf, topVia, vias, withTag, writeVia } from '../src/sip/header.ts'
+import {
+  contacts,
+  cseqOf,
+  expirySeconds,
+  listValues,
+  maxForwards,
+  mediaType,
+  optionTags,
+  parseAuth,
+  routes,
+  splitList,
+  tagOf,
+  topVia,
+  vias,
+  withTag,
+  writeVia,
+} from '../src/sip/header.ts'
 import { headerValue } from '../src/sip/message.ts'
 import type { SipMessage } from '../src/sip/message.ts'
 import { MAX_BODY_BYTES, MAX_HEAD_BYTES, MAX_HEADERS, parseMessage } from '../src/sip/parse.ts'
@@ -37,23 +53,107 @@ export function sipCorpus(): readonly Buffer[] {
 
 const EVERYDAY: readonly (readonly string[])[] = [
   [
-    'REGISTER sip:earshot.example SIP/2.0', 'Via: SIP/2.0/UDP 10.0.0.9:5062;branch=z9hG4bKd1;rport', 'Max-Forwards: 70', 'From: "Priya" <sip:priya@earshot.example>;tag=a1', 'To: <sip:priya@earshot.example>',
-    'Call-ID: r1@10.0.0.9', 'CSeq: 2 REGISTER', 'Contact: <sip:priya@10.0.0.9:5062;transport=udp>;expires=600;q=0.5, <sip:p@h>;expires=0', 'Expires: 3600', 'Supported: path, outbound',
-    'Authorization: Digest username="priya", realm="earshot", nonce="n.1.abc", uri="sip:earshot.example", response="00112233445566778899aabbccddeeff", algorithm=MD5, cnonce="c\\"x", qop=auth, nc=00000001', 'Content-Length: 0', '', '',
+    'REGISTER sip:earshot.example SIP/2.0',
+    'Via: SIP/2.0/UDP 10.0.0.9:5062;branch=z9hG4bKd1;rport',
+    'Max-Forwards: 70',
+    'From: "Priya" <sip:priya@earshot.example>;tag=a1',
+    'To: <sip:priya@earshot.example>',
+    'Call-ID: r1@10.0.0.9',
+    'CSeq: 2 REGISTER',
+    'Contact: <sip:priya@10.0.0.9:5062;transport=udp>;expires=600;q=0.5, <sip:p@h>;expires=0',
+    'Expires: 3600',
+    'Supported: path, outbound',
+    'Authorization: Digest username="priya", realm="earshot", nonce="n.1.abc", uri="sip:earshot.example", response="00112233445566778899aabbccddeeff", algorithm=MD5, cnonce="c\\"x", qop=auth, nc=00000001',
+    'Content-Length: 0',
+    '',
+    '',
   ],
   [
-    'SIP/2.0 401 Unauthorized', 'v: SIP/2.0/TCP 10.0.0.9;branch=z9hG4bKd1;received=192.0.2.4;rport=5062', 'f: <sip:priya@earshot.example>;tag=a1', 't: <sip:priya@earshot.example>;tag=b2', 'i: r1@10.0.0.9',
-    'CSeq: 1 REGISTER', 'WWW-Authenticate: Digest realm="earshot", nonce="n", algorithm=SHA-256, qop="auth,auth-int", opaque="o"', 'WWW-Authenticate: Digest realm="earshot", nonce="n", stale=TRUE', 'l: 0', '', '',
+    'SIP/2.0 401 Unauthorized',
+    'v: SIP/2.0/TCP 10.0.0.9;branch=z9hG4bKd1;received=192.0.2.4;rport=5062',
+    'f: <sip:priya@earshot.example>;tag=a1',
+    't: <sip:priya@earshot.example>;tag=b2',
+    'i: r1@10.0.0.9',
+    'CSeq: 1 REGISTER',
+    'WWW-Authenticate: Digest realm="earshot", nonce="n", algorithm=SHA-256, qop="auth,auth-int", opaque="o"',
+    'WWW-Authenticate: Digest realm="earshot", nonce="n", stale=TRUE',
+    'l: 0',
+    '',
+    '',
   ],
   [
-    'SIP/2.0 200 OK', 'Via: SIP/2.0/UDP p1;branch=z9hG4bK1, SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK2', 'Record-Route: <sip:p2;lr>, <sip:[2001:db8::5]:5070;lr;ftag=x>', 'Route: <sip:p3;lr=on>', 'From: sip:a@b;tag=1', 'To: sip:c@d;tag=2',
-    'Call-ID: x', 'CSeq: 7 INVITE', 'Contact: "a, b" <sip:c@10.0.0.2>', 'Require: timer', 'Session-Expires: 1800;refresher=uac', 'Content-Type: application/sdp', 'Content-Length: 7', '', 'v=0\r\no=',
+    'SIP/2.0 200 OK',
+    'Via: SIP/2.0/UDP p1;branch=z9hG4bK1, SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK2',
+    'Record-Route: <sip:p2;lr>, <sip:[2001:db8::5]:5070;lr;ftag=x>',
+    'Route: <sip:p3;lr=on>',
+    'From: sip:a@b;tag=1',
+    'To: sip:c@d;tag=2',
+    'Call-ID: x',
+    'CSeq: 7 INVITE',
+    'Contact: "a, b" <sip:c@10.0.0.2>',
+    'Require: timer',
+    'Session-Expires: 1800;refresher=uac',
+    'Content-Type: application/sdp',
+    'Content-Length: 7',
+    '',
+    'v=0\r\no=',
   ],
 ]
 
 const DICTIONARY: readonly string[] = [
-  '\r\n', '\r\n\r\n', '\r\n ', '\r', '\n', '\0', ' ', '\t', ',', ';', ':', '=', '"', '\\', '<', '>', '@', '?', '%', '%00', '%ff', '[', ']', '::', ':::', '*', '\u00ff', '\u00e0\u00a4\u00aa', '-1', '0', '65536', '2147483648', '99999999999999999999',
-  'SIP/2.0', 'SIP/2.0/UDP ', 'z9hG4bK', 'branch=', ';tag=', ';__proto__', 'constructor', 'Content-Length: ', 'l: 5\r\n', 'Via: ', 'Contact: *', 'CSeq: 1 INVITE\r\n', 'sip:', 'sips:', 'tel:', '<sip:a@b>', 'Digest ', 'ACK ', '\\"', '""',
+  '\r\n',
+  '\r\n\r\n',
+  '\r\n ',
+  '\r',
+  '\n',
+  '\0',
+  ' ',
+  '\t',
+  ',',
+  ';',
+  ':',
+  '=',
+  '"',
+  '\\',
+  '<',
+  '>',
+  '@',
+  '?',
+  '%',
+  '%00',
+  '%ff',
+  '[',
+  ']',
+  '::',
+  ':::',
+  '*',
+  '\u00ff',
+  '\u00e0\u00a4\u00aa',
+  '-1',
+  '0',
+  '65536',
+  '2147483648',
+  '99999999999999999999',
+  'SIP/2.0',
+  'SIP/2.0/UDP ',
+  'z9hG4bK',
+  'branch=',
+  ';tag=',
+  ';__proto__',
+  'constructor',
+  'Content-Length: ',
+  'l: 5\r\n',
+  'Via: ',
+  'Contact: *',
+  'CSeq: 1 INVITE\r\n',
+  'sip:',
+  'sips:',
+  'tel:',
+  '<sip:a@b>',
+  'Digest ',
+  'ACK ',
+  '\\"',
+  '""',
 ]
 
 /** One to eight edits of one message of the corpus. */
@@ -163,7 +263,8 @@ function examineRead(message: SipMessage): void {
 
 function examineDigest(message: SipMessage): void {
   const method = message.kind === 'request' ? message.method : 'INVITE'
-  for (const header of listValues(message, 'Authorization')) digest.check({ header, realm: 'earshot', method, uri: 'sip:a@b', source: '192.0.2.1', passwordOf: () => null }, 0)
+  for (const header of listValues(message, 'Authorization'))
+    digest.check({ header, realm: 'earshot', method, uri: 'sip:a@b', source: '192.0.2.1', passwordOf: () => null }, 0)
   const challenges = message.headers.filter((field) => field.name === 'WWW-Authenticate').map((field) => field.value)
   answerChallenge({ challenges, credentials: { username: 'u', password: 'p' }, method, uri: 'sip:a@b', cnonce: 'c', nc: 1, hash })
 }
@@ -171,7 +272,8 @@ function examineDigest(message: SipMessage): void {
 /** What we write is read back the same, and is one frame of a stream. */
 function examineWritten(message: SipMessage): void {
   const written = writeMessage(message)
-  const isWithinLimits = written.length - message.body.length <= MAX_HEAD_BYTES && message.headers.length < MAX_HEADERS && message.body.length <= MAX_BODY_BYTES
+  const isWithinLimits =
+    written.length - message.body.length <= MAX_HEAD_BYTES && message.headers.length < MAX_HEADERS && message.body.length <= MAX_BODY_BYTES
   if (!isWithinLimits) return
   const again = parseMessage(written, { stream: true })
   assert.ok(again.kind === 'message', again.kind === 'malformed' ? again.reason : '')
@@ -221,17 +323,31 @@ export const HOSTILE: Readonly<Record<string, (bytes: number) => string>> = {
   'blanks in a parameter': (bytes) => withHeader(`Contact: <sip:a@b>;p${' '.repeat(bytes)}x`),
   'blanks inside a Via': (bytes) => withHeader(`Via: SIP${' '.repeat(bytes / 2)}/2.0/${' '.repeat(bytes / 2)}UDP`),
   'a long Via host': (bytes) => withHeader(`Via: SIP/2.0/UDP ${'h.'.repeat(bytes / 2)}:`),
-  'a long CSeq': (bytes) => withHeader(`X-CSeq: ${'9'.repeat(bytes)} X`).replace('CSeq: 1 OPTIONS\r\n', '').replace('X-CSeq', 'CSeq'),
+  'a long CSeq': (bytes) =>
+    withHeader(`X-CSeq: ${'9'.repeat(bytes)} X`)
+      .replace('CSeq: 1 OPTIONS\r\n', '')
+      .replace('X-CSeq', 'CSeq'),
   'a long Content-Length': (bytes) => withHeader(`Content-Length: ${'9'.repeat(bytes)}`),
   'many Content-Lengths': (bytes) => withHeader('l: 0\r\n'.repeat(bytes / 6).slice(0, -2)),
   'folds in Content-Length': (bytes) => withHeader(`Content-Length:${'\r\n '.repeat(bytes / 3)}0`),
   'credentials of commas': (bytes) => withHeader(`Authorization: Digest ${','.repeat(bytes)}`),
-  'credentials of parameters': (bytes) => withHeader(`Authorization: Digest ${Array.from({ length: bytes / 10 }, (_, index) => `p${index}=1`).join(', ')}`),
+  'credentials of parameters': (bytes) =>
+    withHeader(`Authorization: Digest ${Array.from({ length: bytes / 10 }, (_, index) => `p${index}=1`).join(', ')}`),
   'an open quote in credentials': (bytes) => withHeader(`Authorization: Digest a="${'\\"'.repeat(bytes / 2)}`),
   'bytes that are no UTF-8': (bytes) => withHeader(`Subject: ${'\u00ff'.repeat(bytes)}`),
   'control characters at the end': (bytes) => withHeader(`Subject: ${'\\x'.repeat(bytes / 2)}\u0001`),
 }
 
 function withHeader(line: string): string {
-  return ['OPTIONS sip:b@example.com SIP/2.0', 'Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKa1', 'From: <sip:a@example.com>;tag=1', 'To: <sip:b@example.com>', 'Call-ID: c1@example.com', 'CSeq: 1 OPTIONS', line, '', ''].join('\r\n')
+  return [
+    'OPTIONS sip:b@example.com SIP/2.0',
+    'Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKa1',
+    'From: <sip:a@example.com>;tag=1',
+    'To: <sip:b@example.com>',
+    'Call-ID: c1@example.com',
+    'CSeq: 1 OPTIONS',
+    line,
+    '',
+    '',
+  ].join('\r\n')
 }

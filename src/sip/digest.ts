@@ -8,7 +8,6 @@
  */
 import { parseAuth, writeAuth } from './header.ts'
 import { parseUri, userText } from './uri.ts'
-import type { Credentials } from './user-agent.ts'
 
 /** How long a nonce may be used, in ms; later ones are `stale` and the phone repeats by itself. */
 export const NONCE_LIFETIME_MS = 300_000
@@ -31,7 +30,7 @@ export type Hash = (algorithm: 'md5' | 'sha256', text: string) => string
 export interface ChallengeAnswer {
   /** Every WWW-Authenticate (401) or Proxy-Authenticate (407) value of the response. */
   readonly challenges: readonly string[]
-  readonly credentials: Credentials
+  readonly credentials: { readonly username: string; readonly password: string }
   readonly method: string
   /** The Request-URI of the repeated request. */
   readonly uri: string
@@ -52,8 +51,24 @@ export function answerChallenge(answer: ChallengeAnswer): string | null {
   const { hash, method, uri, cnonce, credentials } = answer
   const { realm, nonce, qop } = challenge
   const nc = answer.nc.toString(16).padStart(8, '0')
-  const response = digestResponse(hash, challenge.algorithm, { username: credentials.username, realm, password: credentials.password, method, uri, nonce, qop, nc, cnonce })
-  const params = new Map([['username', credentials.username], ['realm', realm], ['nonce', nonce], ['uri', uri], ['response', response]])
+  const response = digestResponse(hash, challenge.algorithm, {
+    username: credentials.username,
+    realm,
+    password: credentials.password,
+    method,
+    uri,
+    nonce,
+    qop,
+    nc,
+    cnonce,
+  })
+  const params = new Map([
+    ['username', credentials.username],
+    ['realm', realm],
+    ['nonce', nonce],
+    ['uri', uri],
+    ['response', response],
+  ])
   if (challenge.algorithmText !== null) params.set('algorithm', challenge.algorithmText)
   if (qop !== null || challenge.algorithm.session) params.set('cnonce', cnonce)
   if (challenge.opaque !== null) params.set('opaque', challenge.opaque)
@@ -200,7 +215,12 @@ function challenge(guard: Guard, realm: string, stale: boolean, now: number): re
   guard.issued += 1
   const nonce = writeNonce(guard, realm, Math.floor(now), guard.issued)
   return ['SHA-256', 'MD5'].map((algorithm) => {
-    const params = new Map([['realm', realm], ['nonce', nonce], ['algorithm', algorithm], ['qop', 'auth']])
+    const params = new Map([
+      ['realm', realm],
+      ['nonce', nonce],
+      ['algorithm', algorithm],
+      ['qop', 'auth'],
+    ])
     if (stale) params.set('stale', 'true')
     return writeAuth('Digest', params, ['algorithm', 'stale'])
   })

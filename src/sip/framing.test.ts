@@ -5,8 +5,10 @@ import { isKeepalive, makeFramer, PING, PONG } from './framing.ts'
 import type { Frame } from './framing.ts'
 import { MAX_BODY_BYTES, MAX_HEAD_BYTES } from './parse.ts'
 
-const message = (body: string, length = `Content-Length: ${body.length}`) => `OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP h\r\n${length}\r\n\r\n${body}`
-const show = (frame: Frame): string => (frame.kind === 'message' ? Buffer.from(frame.bytes).toString('latin1') : frame.kind === 'ping' ? 'ping' : `broken ${frame.reason}`)
+const message = (body: string, length = `Content-Length: ${body.length}`) =>
+  `OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP h\r\n${length}\r\n\r\n${body}`
+const show = (frame: Frame): string =>
+  frame.kind === 'message' ? Buffer.from(frame.bytes).toString('latin1') : frame.kind === 'ping' ? 'ping' : `broken ${frame.reason}`
 
 /** All frames of the stream when it comes in pieces of these sizes, again and again. */
 function frames(stream: string, sizes: readonly number[]): readonly string[] {
@@ -30,7 +32,11 @@ const streams: readonly (readonly [string, string, readonly string[]])[] = [
   ['pings between messages', `${one}\r\n\r\n${two}`, [one, 'ping', two]],
   ['a pong is nothing', `\r\n${one}`, [one]],
   ['the compact name, blanks and a fold', message('abc', 'l\t : \r\n 3'), [message('abc', 'l\t : \r\n 3')]],
-  ['a length that only looks like one', message('abc', 'X-Content-Length: 9\r\nContent-Length: 3\r\nX: \r\n Content-Length: 7'), [message('abc', 'X-Content-Length: 9\r\nContent-Length: 3\r\nX: \r\n Content-Length: 7')]],
+  [
+    'a length that only looks like one',
+    message('abc', 'X-Content-Length: 9\r\nContent-Length: 3\r\nX: \r\n Content-Length: 7'),
+    [message('abc', 'X-Content-Length: 9\r\nContent-Length: 3\r\nX: \r\n Content-Length: 7')],
+  ],
   ['no length', message('', 'X: y'), ['broken bad-content-length']],
   ['two lengths', message('', 'Content-Length: 0\r\nl: 0'), ['broken bad-content-length']],
   ['two equal lengths', message('', 'Content-Length: 0\r\nContent-Length: 0'), ['broken bad-content-length']],
@@ -71,7 +77,10 @@ test('the largest head and body pass', () => {
   const start = 'OPTIONS sip:a@b SIP/2.0\r\nX: '
   const end = `\r\nContent-Length: ${MAX_BODY_BYTES}\r\n\r\n`
   const whole = `${start}${'x'.repeat(MAX_HEAD_BYTES + 4 - start.length - end.length)}${end}${'b'.repeat(MAX_BODY_BYTES)}`
-  assert.deepEqual(frames(whole, [9973]).map((frame) => frame.length), [whole.length])
+  assert.deepEqual(
+    frames(whole, [9973]).map((frame) => frame.length),
+    [whole.length],
+  )
 })
 
 test('what is held is counted and freed', () => {
@@ -83,11 +92,19 @@ test('what is held is counted and freed', () => {
 })
 
 test('however a stream is cut, the messages are the same', () => {
-  const part = fc.oneof(fc.string({ unit: 'binary-ascii', maxLength: 40 }).map((body) => message(body)), fc.constant('\r\n'))
-  fc.assert(fc.property(fc.array(part, { maxLength: 8 }), fc.array(fc.integer({ min: 1, max: 90 }), { minLength: 1, maxLength: 10 }), (parts, sizes) => {
-    const isMessage = (text: string) => text !== 'ping'
-    assert.deepEqual(frames(parts.join(''), sizes).filter(isMessage), parts.filter((text) => text !== '\r\n'))
-  }))
+  const part = fc.oneof(
+    fc.string({ unit: 'binary-ascii', maxLength: 40 }).map((body) => message(body)),
+    fc.constant('\r\n'),
+  )
+  fc.assert(
+    fc.property(fc.array(part, { maxLength: 8 }), fc.array(fc.integer({ min: 1, max: 90 }), { minLength: 1, maxLength: 10 }), (parts, sizes) => {
+      const isMessage = (text: string) => text !== 'ping'
+      assert.deepEqual(
+        frames(parts.join(''), sizes).filter(isMessage),
+        parts.filter((text) => text !== '\r\n'),
+      )
+    }),
+  )
 })
 
 test('a datagram of line ends and NULs is a keep-alive, a message is not', () => {

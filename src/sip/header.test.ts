@@ -2,8 +2,27 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import {
-  contacts, cseqOf, expirySeconds, listValues, MAX_CSEQ, maxForwards, mediaType, newVia, optionTags, parseAuth, parseCount, parseCSeq, parseVia, routes, splitList, tagOf, topVia, vias, withTag,
-  writeAuth, writeVia,
+  contacts,
+  cseqOf,
+  expirySeconds,
+  listValues,
+  MAX_CSEQ,
+  maxForwards,
+  mediaType,
+  newVia,
+  optionTags,
+  parseAuth,
+  parseCount,
+  parseCSeq,
+  parseVia,
+  routes,
+  splitList,
+  tagOf,
+  topVia,
+  vias,
+  withTag,
+  writeAuth,
+  writeVia,
 } from './header.ts'
 import { parseNameAddr } from './uri.ts'
 
@@ -14,15 +33,52 @@ test('a Via is read with blanks, ports, IPv6 and parameters', () => {
     const via = parseVia(text)
     return via && [via.protocol, via.transport, via.host, via.port, [...via.params]]
   }
-  assert.deepEqual(read('SIP/2.0/udp host.example;branch=z9hG4bKx;rport'), ['SIP/2.0', 'UDP', 'host.example', null, [['branch', 'z9hG4bKx'], ['rport', '']]])
-  assert.deepEqual(read(' SIP / 2.0 / TCP  [2001:db8::1]:5061 ; received = 192.0.2.1 '), ['SIP/2.0', 'TCP', '2001:db8::1', 5061, [['received', '192.0.2.1']]])
+  assert.deepEqual(read('SIP/2.0/udp host.example;branch=z9hG4bKx;rport'), [
+    'SIP/2.0',
+    'UDP',
+    'host.example',
+    null,
+    [
+      ['branch', 'z9hG4bKx'],
+      ['rport', ''],
+    ],
+  ])
+  assert.deepEqual(read(' SIP / 2.0 / TCP  [2001:db8::1]:5061 ; received = 192.0.2.1 '), [
+    'SIP/2.0',
+    'TCP',
+    '2001:db8::1',
+    5061,
+    [['received', '192.0.2.1']],
+  ])
   assert.deepEqual(read('SIP/2.0/UDP h '), ['SIP/2.0', 'UDP', 'h', null, []])
   assert.deepEqual(read('SIP/2.0/UDP h;;'), ['SIP/2.0', 'UDP', 'h', null, []])
-  assert.deepEqual(read('SIP/2.0/UDP h;__proto__;branch=z9hG4bKx'), ['SIP/2.0', 'UDP', 'h', null, [['__proto__', ''], ['branch', 'z9hG4bKx']]])
+  assert.deepEqual(read('SIP/2.0/UDP h;__proto__;branch=z9hG4bKx'), [
+    'SIP/2.0',
+    'UDP',
+    'h',
+    null,
+    [
+      ['__proto__', ''],
+      ['branch', 'z9hG4bKx'],
+    ],
+  ])
 })
 
 test('what is no Via is refused', () => {
-  for (const text of ['', 'SIP/2.0', 'SIP/2.0/UDP', 'SIP/2.0/UDP ', 'SIP/2.0/UDP ;branch=x', 'SIP/2.0/UDP h x', 'SIP/2.0/UDP h:0', 'SIP/2.0/UDP h:99999', 'SIP/2.0/UDP h;branch=a;branch=b', 'SIP/2.0/UDP h;branch="x', 'SIP/2.0/UDP [::1', ';']) {
+  for (const text of [
+    '',
+    'SIP/2.0',
+    'SIP/2.0/UDP',
+    'SIP/2.0/UDP ',
+    'SIP/2.0/UDP ;branch=x',
+    'SIP/2.0/UDP h x',
+    'SIP/2.0/UDP h:0',
+    'SIP/2.0/UDP h:99999',
+    'SIP/2.0/UDP h;branch=a;branch=b',
+    'SIP/2.0/UDP h;branch="x',
+    'SIP/2.0/UDP [::1',
+    ';',
+  ]) {
     assert.equal(parseVia(text), null, text)
   }
 })
@@ -37,20 +93,24 @@ test('a Via of ours reads back', () => {
 test('the topmost Via is the first element of the first field, and one bad Via spoils the list', () => {
   const message = headed(['Via', 'SIP/2.0/UDP a, SIP/2.0/TCP b'], ['via', 'SIP/2.0/TLS c'])
   assert.equal(topVia(message)?.host, 'a')
-  assert.deepEqual(vias(message)?.map((via) => via.host), ['a', 'b', 'c'])
+  assert.deepEqual(
+    vias(message)?.map((via) => via.host),
+    ['a', 'b', 'c'],
+  )
   assert.equal(vias(headed(['Via', 'SIP/2.0/UDP a, nonsense'])), null)
   assert.equal(topVia(headed()), null)
 })
 
-test('CSeq runs to 2^31-1 and keeps the method\'s spelling', () => {
+test("CSeq runs to 2^31-1 and keeps the method's spelling", () => {
   assert.deepEqual(parseCSeq('0009  invite'), { sequence: 9, method: 'invite' })
   assert.deepEqual(parseCSeq(`${MAX_CSEQ} ACK`), { sequence: 2147483647, method: 'ACK' })
   assert.deepEqual(cseqOf(headed(['CSeq', '1 BYE'])), { sequence: 1, method: 'BYE' })
-  for (const text of ['2147483648 ACK', '36893488147419103232 X', '-1 ACK', '1', 'ACK', '1 A B', '1ACK', '', ' 1 ACK', '1.5 ACK']) assert.equal(parseCSeq(text), null, text)
+  for (const text of ['2147483648 ACK', '36893488147419103232 X', '-1 ACK', '1', 'ACK', '1 A B', '1ACK', '', ' 1 ACK', '1.5 ACK'])
+    assert.equal(parseCSeq(text), null, text)
   assert.equal(cseqOf(headed()), null)
 })
 
-test('a tag is the header\'s, not the URI\'s, and is added once', () => {
+test("a tag is the header's, not the URI's, and is added once", () => {
   assert.equal(tagOf('<sip:a@b;tag=no>;tag=yes'), 'yes')
   assert.equal(tagOf('<sip:a@b;tag=no>'), null)
   assert.equal(tagOf('sip:a@b;tag=yes'), 'yes')
@@ -85,13 +145,19 @@ test('Contact is a list or a star', () => {
   assert.equal(contacts(headed(['Contact', '*'])), '*')
   const list = contacts(headed(['Contact', '<sip:a@b>;expires=60, sip:c@d'], ['Contact', '"x, y" <sip:e@f>']))
   assert.ok(list !== '*')
-  assert.deepEqual(list.map((contact) => contact.uri.user), ['a', 'c', 'e'])
+  assert.deepEqual(
+    list.map((contact) => contact.uri.user),
+    ['a', 'c', 'e'],
+  )
   assert.deepEqual(contacts(headed()), [])
 })
 
 test('routes keep the order of the message', () => {
   const message = headed(['Record-Route', '<sip:p3;lr>, <sip:p2;lr>'], ['Record-Route', '<sip:p1;lr>'], ['Route', '<sip:x>'])
-  assert.deepEqual(routes(message, 'Record-Route').map((route) => route.uri.host), ['p3', 'p2', 'p1'])
+  assert.deepEqual(
+    routes(message, 'Record-Route').map((route) => route.uri.host),
+    ['p3', 'p2', 'p1'],
+  )
   assert.deepEqual(listValues(message, 'Record-Route'), ['<sip:p3;lr>', '<sip:p2;lr>', '<sip:p1;lr>'])
   assert.deepEqual(optionTags(headed(['Require', '100rel, Timer']), 'Require'), ['100rel', 'timer'])
 })
@@ -99,13 +165,32 @@ test('routes keep the order of the message', () => {
 test('a challenge is read with its quotes, commas and blanks', () => {
   const auth = parseAuth('Digest realm="a, \\"b\\"",nonce="x=",  qop="auth,auth-int" , stale=TRUE, algorithm=MD5')
   assert.equal(auth?.scheme, 'digest')
-  assert.deepEqual([...(auth?.params ?? [])], [['realm', 'a, "b"'], ['nonce', 'x='], ['qop', 'auth,auth-int'], ['stale', 'TRUE'], ['algorithm', 'MD5']])
-  assert.deepEqual([...(parseAuth('Digest __proto__="x", a=1')?.params ?? [])], [['__proto__', 'x'], ['a', '1']])
-  for (const text of ['', 'Digest', 'Digest realm', 'Digest realm="x', 'Digest a=1 b=2', 'Digest a=1, a=2', 'Digest a="1"b']) assert.equal(parseAuth(text), null, text)
+  assert.deepEqual(
+    [...(auth?.params ?? [])],
+    [
+      ['realm', 'a, "b"'],
+      ['nonce', 'x='],
+      ['qop', 'auth,auth-int'],
+      ['stale', 'TRUE'],
+      ['algorithm', 'MD5'],
+    ],
+  )
+  assert.deepEqual(
+    [...(parseAuth('Digest __proto__="x", a=1')?.params ?? [])],
+    [
+      ['__proto__', 'x'],
+      ['a', '1'],
+    ],
+  )
+  for (const text of ['', 'Digest', 'Digest realm', 'Digest realm="x', 'Digest a=1 b=2', 'Digest a=1, a=2', 'Digest a="1"b'])
+    assert.equal(parseAuth(text), null, text)
 })
 
 test('credentials survive writing', () => {
-  const params = new Map([['username', 'a"b\\c'], ['nc', '00000001']])
+  const params = new Map([
+    ['username', 'a"b\\c'],
+    ['nc', '00000001'],
+  ])
   assert.deepEqual(parseAuth(writeAuth('Digest', params, ['nc'])), { scheme: 'digest', params })
 })
 
@@ -117,7 +202,7 @@ test('numbers saturate, and what is no number is none', () => {
   assert.equal(maxForwards(headed()), null)
 })
 
-test('a contact\'s own expiry goes before the message\'s', () => {
+test("a contact's own expiry goes before the message's", () => {
   const message = headed(['Expires', '3600'])
   assert.equal(expirySeconds(message, parseNameAddr('<sip:a@b>;expires=60')), 60)
   assert.equal(expirySeconds(message, parseNameAddr('<sip:a@b>')), 3600)

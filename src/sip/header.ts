@@ -196,8 +196,7 @@ const BACKSLASH = 0x5c
 const LESS = 0x3c
 const GREATER = 0x3e
 const VIA_START = /^[ \t]*([A-Za-z0-9\-.!%*_+`'~]+)[ \t]*\/[ \t]*([A-Za-z0-9\-.!%*_+`'~]+)[ \t]*\/[ \t]*([A-Za-z0-9\-.!%*_+`'~]+)[ \t]+/
-const AUTH_PARAM =
-  /[ \t]*(?:([A-Za-z0-9\-.!%*_+`'~]+)[ \t]*=[ \t]*(?:"([^"\\]*(?:\\[^][^"\\]*)*)"|([^ \t,;"<>\\]*)))[ \t]*(?:,[ \t,]*|$)/y
+const AUTH_PARAM = /[ \t]*(?:([A-Za-z0-9\-.!%*_+`'~]+)[ \t]*=[ \t]*(?:"([^"\\]*(?:\\[^][^"\\]*)*)"|([^ \t,;"<>\\]*)))[ \t]*(?:,[ \t,]*|$)/y
 
 function readAddresses(values: readonly string[]): readonly NameAddr[] {
   return values.map((value) => parseNameAddr(value)).filter((address) => address !== null)

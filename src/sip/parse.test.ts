@@ -2,7 +2,19 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { headerValue, headerValues } from './message.ts'
 import type { SipMessage } from './message.ts'
-import { canonicalName, MAX_ADDRESSES, MAX_BODY_BYTES, MAX_BRANCH_CHARS, MAX_CALL_ID_CHARS, MAX_HEAD_BYTES, MAX_HEADERS, MAX_METHOD_CHARS, MAX_TAG_CHARS, MAX_VIAS, parseMessage } from './parse.ts'
+import {
+  canonicalName,
+  MAX_ADDRESSES,
+  MAX_BODY_BYTES,
+  MAX_BRANCH_CHARS,
+  MAX_CALL_ID_CHARS,
+  MAX_HEAD_BYTES,
+  MAX_HEADERS,
+  MAX_METHOD_CHARS,
+  MAX_TAG_CHARS,
+  MAX_VIAS,
+  parseMessage,
+} from './parse.ts'
 import type { ParseResult } from './parse.ts'
 import { MAX_URI_CHARS } from './uri.ts'
 
@@ -16,7 +28,10 @@ const BASE: Readonly<Record<string, string>> = {
 }
 
 /** The base request with fields replaced, or left out when undefined; then `extra` lines, then the body. */
-function text(changes: Readonly<Record<string, string | undefined>> = {}, options: { start?: string; extra?: readonly string[]; body?: string } = {}): string {
+function text(
+  changes: Readonly<Record<string, string | undefined>> = {},
+  options: { start?: string; extra?: readonly string[]; body?: string } = {},
+): string {
   const fields = Object.entries({ ...BASE, ...changes }).flatMap(([name, value]) => (value === undefined ? [] : [`${name}: ${value}`]))
   return [options.start ?? 'OPTIONS sip:b@example.com SIP/2.0', ...fields, ...(options.extra ?? []), '', options.body ?? ''].join('\r\n')
 }
@@ -39,7 +54,10 @@ test('a plain request is read', () => {
   const message = read(text())
   assert.ok(message.kind === 'request')
   assert.deepEqual([message.method, message.uri, message.body.length], ['OPTIONS', 'sip:b@example.com', 0])
-  assert.deepEqual(message.headers.map((field) => field.name), Object.keys(BASE))
+  assert.deepEqual(
+    message.headers.map((field) => field.name),
+    Object.keys(BASE),
+  )
 })
 
 test('a plain response is read, also without a reason', () => {
@@ -51,9 +69,29 @@ test('a plain response is read, also without a reason', () => {
 
 test('compact names, odd case and blanks before the colon become the canonical name', () => {
   const compact: readonly (readonly [string, string])[] = [
-    ['v', 'Via'], ['f', 'From'], ['t', 'To'], ['i', 'Call-ID'], ['m', 'Contact'], ['l', 'Content-Length'], ['c', 'Content-Type'], ['e', 'Content-Encoding'], ['s', 'Subject'], ['k', 'Supported'],
-    ['o', 'Event'], ['r', 'Refer-To'], ['b', 'Referred-By'], ['u', 'Allow-Events'], ['x', 'Session-Expires'], ['y', 'Identity'], ['CALL-id', 'Call-ID'], ['www-authenticate', 'WWW-Authenticate'],
-    ['rack', 'RAck'], ['cseq', 'CSeq'], ['X-Own', 'X-Own'], ['__proto__', '__proto__'], ['constructor', 'constructor'],
+    ['v', 'Via'],
+    ['f', 'From'],
+    ['t', 'To'],
+    ['i', 'Call-ID'],
+    ['m', 'Contact'],
+    ['l', 'Content-Length'],
+    ['c', 'Content-Type'],
+    ['e', 'Content-Encoding'],
+    ['s', 'Subject'],
+    ['k', 'Supported'],
+    ['o', 'Event'],
+    ['r', 'Refer-To'],
+    ['b', 'Referred-By'],
+    ['u', 'Allow-Events'],
+    ['x', 'Session-Expires'],
+    ['y', 'Identity'],
+    ['CALL-id', 'Call-ID'],
+    ['www-authenticate', 'WWW-Authenticate'],
+    ['rack', 'RAck'],
+    ['cseq', 'CSeq'],
+    ['X-Own', 'X-Own'],
+    ['__proto__', '__proto__'],
+    ['constructor', 'constructor'],
   ]
   for (const [sent, name] of compact) assert.equal(canonicalName(sent), name)
   const message = read(text({ Via: undefined, From: undefined }, { extra: ['v : SIP/2.0/UDP h;branch=z9hG4bKq', 'F\t:<sip:a@b>;tag=2'] }))
@@ -62,7 +100,10 @@ test('compact names, odd case and blanks before the colon become the canonical n
 
 test('folded lines are one value', () => {
   const message = read(text({}, { extra: ['Subject: one', '  two\t', '\tthree', 'X-Empty:', ' ', 'X-Late:', '  value'] }))
-  assert.deepEqual(['Subject', 'X-Empty', 'X-Late'].map((name) => headerValue(message, name)), ['one two three', '', 'value'])
+  assert.deepEqual(
+    ['Subject', 'X-Empty', 'X-Late'].map((name) => headerValue(message, name)),
+    ['one two three', '', 'value'],
+  )
 })
 
 test('line ends before the start line are ignored', () => assert.equal(read(`\r\n\r\n\r\n${text()}`).kind, 'request'))
@@ -86,7 +127,8 @@ test('the body of a datagram ends where Content-Length says, or with the datagra
 test('of a stream, Content-Length must be there and exact', () => {
   assert.equal(read(text({ l: '6' }, { body: 'abcdef' }), true).body.length, 6)
   assert.equal(refused(text({}, { body: '' }), true).reason, 'Missing Content-Length')
-  for (const length of ['5', '7', '-1', '6 6', '0x6', '']) assert.equal(refused(text({ l: length }, { body: 'abcdef' }), true).reason, 'Malformed Content-Length', length)
+  for (const length of ['5', '7', '-1', '6 6', '0x6', ''])
+    assert.equal(refused(text({ l: length }, { body: 'abcdef' }), true).reason, 'Malformed Content-Length', length)
 })
 
 test('the body is a copy: the caller may use its buffer again', () => {
@@ -124,7 +166,8 @@ const startLines: readonly (readonly [string, number, string, boolean])[] = [
   ['SIP/2.0', 400, 'Malformed Start Line', false],
 ]
 for (const [start, status, reason, answerable] of startLines) {
-  test(`the start line ${JSON.stringify(start.slice(0, 50))} is refused: ${reason}`, () => assert.deepEqual(refused(text({}, { start })), { status, reason, answerable }))
+  test(`the start line ${JSON.stringify(start.slice(0, 50))} is refused: ${reason}`, () =>
+    assert.deepEqual(refused(text({}, { start })), { status, reason, answerable }))
 }
 
 test('a URI of a scheme that nobody knows is no fault of the message', () => {
@@ -176,14 +219,18 @@ const fields: readonly (readonly [Readonly<Record<string, string | undefined>>, 
   [{ '': 'x' }, 'Malformed Header Field', true],
 ]
 for (const [changes, reason, answerable] of fields) {
-  test(`${JSON.stringify(changes).slice(0, 60)} is refused: ${reason}`, () => assert.deepEqual(refused(text(changes)), { status: 400, reason, answerable }))
+  test(`${JSON.stringify(changes).slice(0, 60)} is refused: ${reason}`, () =>
+    assert.deepEqual(refused(text(changes)), { status: 400, reason, answerable }))
 }
 
 test('what a request is answered by is nothing but the copied fields, in order', () => {
   const result = parse(text({ CSeq: '1 INVITE' }, { extra: ['Via: SIP/2.0/TCP second', 'Subject: no'] }))
   assert.ok(result.kind === 'malformed' && result.answerable !== null)
   assert.equal(result.answerable.method, 'OPTIONS')
-  assert.deepEqual(result.answerable.headers.map((field) => field.name), ['Via', 'From', 'To', 'Call-ID', 'CSeq', 'Via'])
+  assert.deepEqual(
+    result.answerable.headers.map((field) => field.name),
+    ['Via', 'From', 'To', 'Call-ID', 'CSeq', 'Via'],
+  )
   assert.equal(headerValues(result.answerable, 'Via').length, 2)
 })
 

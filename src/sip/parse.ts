@@ -61,10 +61,14 @@ export function parseMessage(bytes: Uint8Array, options: { readonly stream: bool
   const body = cutBody(headed, buffer.subarray(start + end + END_OF_HEAD.length), options.stream)
   const fault = startLine.fault ?? fields.fault ?? faultOf(startLine, headed) ?? (body instanceof Uint8Array ? null : body)
   if (fault !== null || !(body instanceof Uint8Array)) {
-    return malformed(fault ?? { status: 400, reason: 'Malformed Message' }, startLine.kind === 'request' ? answerableOf(startLine.method, headed) : null)
+    return malformed(
+      fault ?? { status: 400, reason: 'Malformed Message' },
+      startLine.kind === 'request' ? answerableOf(startLine.method, headed) : null,
+    )
   }
   const { headers } = headed
-  if (startLine.kind === 'request') return { kind: 'message', message: { kind: 'request', method: startLine.method, uri: startLine.uri, headers, body } }
+  if (startLine.kind === 'request')
+    return { kind: 'message', message: { kind: 'request', method: startLine.method, uri: startLine.uri, headers, body } }
   return { kind: 'message', message: { kind: 'response', status: startLine.status, reason: startLine.reason, headers, body } }
 }
 
@@ -95,23 +99,26 @@ const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 /** Fields that name the message or bound it: two of one kind and nobody can say which counts. */
 const ONLY_ONCE = ['from', 'to', 'call-id', 'cseq', 'content-length', 'max-forwards'] as const
 
-const CANONICAL: ReadonlyMap<string, string> = new Map(
-  [
-    'Accept', 'Accept-Contact', 'Accept-Encoding', 'Accept-Language', 'Alert-Info', 'Allow', 'Allow-Events', 'Authentication-Info', 'Authorization',
-    'Call-ID', 'Call-Info', 'Contact', 'Content-Disposition', 'Content-Encoding', 'Content-Language', 'Content-Length', 'Content-Type', 'CSeq', 'Date',
-    'Diversion', 'Error-Info', 'Event', 'Expires', 'From', 'History-Info', 'Identity', 'Identity-Info', 'In-Reply-To', 'Join', 'Max-Forwards',
-    'MIME-Version', 'Min-Expires', 'Min-SE', 'Organization', 'P-Asserted-Identity', 'P-Preferred-Identity', 'Path', 'Priority', 'Privacy',
-    'Proxy-Authenticate', 'Proxy-Authorization', 'Proxy-Require', 'RAck', 'Reason', 'Record-Route', 'Refer-To', 'Referred-By', 'Reject-Contact',
-    'Replaces', 'Reply-To', 'Request-Disposition', 'Require', 'Retry-After', 'Route', 'RSeq', 'Server', 'Service-Route', 'Session-Expires', 'Subject',
-    'Subscription-State', 'Supported', 'Timestamp', 'To', 'Unsupported', 'User-Agent', 'Via', 'Warning', 'WWW-Authenticate',
-  ]
-    .map((name): [string, string] => [name.toLowerCase(), name])
-    .concat([
-      ['a', 'Accept-Contact'], ['b', 'Referred-By'], ['c', 'Content-Type'], ['d', 'Request-Disposition'], ['e', 'Content-Encoding'], ['f', 'From'],
-      ['i', 'Call-ID'], ['j', 'Reject-Contact'], ['k', 'Supported'], ['l', 'Content-Length'], ['m', 'Contact'], ['n', 'Identity-Info'],
-      ['o', 'Event'], ['r', 'Refer-To'], ['s', 'Subject'], ['t', 'To'], ['u', 'Allow-Events'], ['v', 'Via'], ['x', 'Session-Expires'], ['y', 'Identity'],
-    ]),
-)
+/** Canonical spellings (RFC 3261 §20 and the extensions that pass here). */
+const NAMES = [
+  'Accept Accept-Contact Accept-Encoding Accept-Language Alert-Info Allow Allow-Events Authentication-Info Authorization Call-ID Call-Info',
+  'Contact Content-Disposition Content-Encoding Content-Language Content-Length Content-Type CSeq Date Diversion Error-Info Event Expires From',
+  'History-Info Identity Identity-Info In-Reply-To Join Max-Forwards MIME-Version Min-Expires Min-SE Organization P-Asserted-Identity',
+  'P-Preferred-Identity Path Priority Privacy Proxy-Authenticate Proxy-Authorization Proxy-Require RAck Reason Record-Route Refer-To Referred-By',
+  'Reject-Contact Replaces Reply-To Request-Disposition Require Retry-After Route RSeq Server Service-Route Session-Expires Subject',
+  'Subscription-State Supported Timestamp To Unsupported User-Agent Via Warning WWW-Authenticate',
+].flatMap((line) => line.split(' '))
+
+/** Compact forms, `letter=name`. */
+const COMPACT = [
+  'a=Accept-Contact b=Referred-By c=Content-Type d=Request-Disposition e=Content-Encoding f=From i=Call-ID j=Reject-Contact k=Supported',
+  'l=Content-Length m=Contact n=Identity-Info o=Event r=Refer-To s=Subject t=To u=Allow-Events v=Via x=Session-Expires y=Identity',
+].flatMap((line) => line.split(' '))
+
+const CANONICAL: ReadonlyMap<string, string> = new Map([
+  ...NAMES.map((name): [string, string] => [name.toLowerCase(), name]),
+  ...COMPACT.map((pair): [string, string] => [pair.slice(0, 1), pair.slice(2)]),
+])
 
 function malformed(fault: Fault, answerable: PartialRequest | null): ParseResult {
   return { kind: 'malformed', status: fault.status, reason: fault.reason, answerable }

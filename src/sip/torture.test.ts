@@ -6,7 +6,21 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { contacts, cseqOf, expirySeconds, listValues, maxForwards, mediaType, optionTags, parseAuth, parseVia, routes, tagOf, topVia, vias } from './header.ts'
+import {
+  contacts,
+  cseqOf,
+  expirySeconds,
+  listValues,
+  maxForwards,
+  mediaType,
+  optionTags,
+  parseAuth,
+  parseVia,
+  routes,
+  tagOf,
+  topVia,
+  vias,
+} from './header.ts'
 import { headerValue, headerValues } from './message.ts'
 import type { SipMessage, SipRequest, SipResponse } from './message.ts'
 import { parseMessage } from './parse.ts'
@@ -44,7 +58,8 @@ function contactUsers(message: SipMessage): readonly string[] {
   return list === '*' ? [] : list.map((contact) => userText(contact.uri))
 }
 
-const read = (check: (message: SipMessage) => void, because?: string): Verdict => (because === undefined ? { kind: 'read', check } : { kind: 'read', check, because })
+const read = (check: (message: SipMessage) => void, because?: string): Verdict =>
+  because === undefined ? { kind: 'read', check } : { kind: 'read', check, because }
 const refused = (answer: number | null, reason: string, because?: string): Verdict =>
   because === undefined ? { kind: 'refused', answer, reason } : { kind: 'refused', answer, reason, because }
 
@@ -68,11 +83,25 @@ const VALID: Readonly<Record<string, Verdict>> = {
         ['SIP/2.0', 'UDP', '192.168.255.111', 'z9hG4bK30239'],
       ],
     )
-    assert.deepEqual([...(routes(message, 'Route')[0]?.uri.params ?? [])], [['lr', ''], ['unknownwith', 'value'], ['unknown-no-value', '']])
+    assert.deepEqual(
+      [...(routes(message, 'Route')[0]?.uri.params ?? [])],
+      [
+        ['lr', ''],
+        ['unknownwith', 'value'],
+        ['unknown-no-value', ''],
+      ],
+    )
     const list = contacts(message)
     assert.ok(list !== '*')
     assert.equal(list[0]?.display, 'Quoted string ""')
-    assert.deepEqual([...(list[0]?.params ?? [])], [['newparam', 'newvalue'], ['secondparam', ''], ['q', '0.33']])
+    assert.deepEqual(
+      [...(list[0]?.params ?? [])],
+      [
+        ['newparam', 'newvalue'],
+        ['secondparam', ''],
+        ['q', '0.33'],
+      ],
+    )
     assert.equal(message.body.length, 150)
   }),
   intmeth: read((message) => {
@@ -122,7 +151,12 @@ const VALID: Readonly<Record<string, Verdict>> = {
     assert.equal(parseUri(request(message).uri)?.params.size, 0)
     assert.equal(listValues(message, 'Accept').length, 6)
   }),
-  transports: read((message) => assert.deepEqual(vias(message)?.map((via) => via.transport), ['UDP', 'SCTP', 'TLS', 'UNKNOWN', 'TCP'])),
+  transports: read((message) =>
+    assert.deepEqual(
+      vias(message)?.map((via) => via.transport),
+      ['UDP', 'SCTP', 'TLS', 'UNKNOWN', 'TCP'],
+    ),
+  ),
   mpart01: read((message) => {
     assert.equal(message.body.length, 553)
     assert.equal(mediaType(message), 'multipart/mixed')
@@ -175,9 +209,15 @@ const SEMANTIC: Readonly<Record<string, Verdict>> = {
     assert.equal(address(message, 'From')?.uri.scheme, 'http')
     assert.deepEqual(contacts(message) === '*' ? null : contacts(message).length, 1)
   }, 'well-formed: the registrar finds no such address of record'),
-  bext01: read((message) => assert.deepEqual(optionTags(message, 'Require'), ['nothingsupportsthis', 'nothingsupportsthiseither']), 'the user agent answers 420'),
+  bext01: read(
+    (message) => assert.deepEqual(optionTags(message, 'Require'), ['nothingsupportsthis', 'nothingsupportsthiseither']),
+    'the user agent answers 420',
+  ),
   invut: read((message) => assert.equal(mediaType(message), 'application/unknownformat'), 'the user agent answers 415'),
-  regaut01: read((message) => assert.equal(parseAuth(headerValue(message, 'Authorization') ?? '')?.scheme, 'nooneknowsthisscheme'), 'the registrar challenges'),
+  regaut01: read(
+    (message) => assert.equal(parseAuth(headerValue(message, 'Authorization') ?? '')?.scheme, 'nooneknowsthisscheme'),
+    'the registrar challenges',
+  ),
   bcast: read((message) => {
     assert.equal(topVia(message)?.host, '192.0.2.198')
     assert.equal(vias(message)?.length, 2)
@@ -186,13 +226,13 @@ const SEMANTIC: Readonly<Record<string, Verdict>> = {
   cparam01: read((message) => {
     const list = contacts(message)
     assert.ok(list !== '*')
-    assert.equal(list[0]?.params.get('unknownparam'), '', 'the header\'s parameter')
+    assert.equal(list[0]?.params.get('unknownparam'), '', "the header's parameter")
     assert.equal(list[0]?.uri.params.size, 0)
   }),
   cparam02: read((message) => {
     const list = contacts(message)
     assert.ok(list !== '*')
-    assert.equal(list[0]?.uri.params.get('unknownparam'), '', 'the URI\'s parameter')
+    assert.equal(list[0]?.uri.params.get('unknownparam'), '', "the URI's parameter")
     assert.equal(list[0]?.params.size, 0)
   }),
   regescrt: read((message) => {
@@ -211,17 +251,35 @@ const SEMANTIC: Readonly<Record<string, Verdict>> = {
 }
 
 const IPV6: Readonly<Record<string, Verdict>> = {
-  'ipv6-good': read((message) => assert.deepEqual([parseUri(request(message).uri)?.host, parseUri(request(message).uri)?.port], ['2001:db8::10', null])),
+  'ipv6-good': read((message) =>
+    assert.deepEqual([parseUri(request(message).uri)?.host, parseUri(request(message).uri)?.port], ['2001:db8::10', null]),
+  ),
   'ipv6-bad': refused(400, 'Malformed Request-URI', 'an address without brackets'),
-  'port-ambiguous': read((message) => assert.deepEqual([parseUri(request(message).uri)?.host, parseUri(request(message).uri)?.port], ['2001:db8::10:5070', null])),
-  'port-unambiguous': read((message) => assert.deepEqual([parseUri(request(message).uri)?.host, parseUri(request(message).uri)?.port], ['2001:db8::10', 5070])),
+  'port-ambiguous': read((message) =>
+    assert.deepEqual([parseUri(request(message).uri)?.host, parseUri(request(message).uri)?.port], ['2001:db8::10:5070', null]),
+  ),
+  'port-unambiguous': read((message) =>
+    assert.deepEqual([parseUri(request(message).uri)?.host, parseUri(request(message).uri)?.port], ['2001:db8::10', 5070]),
+  ),
   'via-received-param-with-delim': read((message) => assert.equal(topVia(message)?.params.get('received'), '[2001:db8::9:255]')),
   'via-received-param-no-delim': read((message) => assert.equal(topVia(message)?.params.get('received'), '2001:db8::9:255')),
   'ipv6-in-sdp': read((message) => assert.equal(topVia(message)?.host, '2001:db8::20')),
-  'mult-ip-in-header': read((message) => assert.deepEqual(vias(message)?.map((via) => [via.host, via.port]), [['2001:db8::9:1', 6050], ['192.0.2.1', null], ['2001:db8::9:255', null]])),
+  'mult-ip-in-header': read((message) =>
+    assert.deepEqual(
+      vias(message)?.map((via) => [via.host, via.port]),
+      [
+        ['2001:db8::9:1', 6050],
+        ['192.0.2.1', null],
+        ['2001:db8::9:255', null],
+      ],
+    ),
+  ),
   'mult-ip-in-sdp': read((message) => assert.equal(message.body.length, 181)),
   'ipv4-mapped-ipv6': read((message) => assert.deepEqual([topVia(message)?.host, topVia(message)?.port], ['::ffff:192.0.2.10', 19823])),
-  'ipv6-bug-abnf-3-colons': read((message) => assert.equal(parseUri(request(message).uri)?.host, '2001:db8::192.0.2.1'), 'RFC 5118 §4.10 asks for leniency'),
+  'ipv6-bug-abnf-3-colons': read(
+    (message) => assert.equal(parseUri(request(message).uri)?.host, '2001:db8::192.0.2.1'),
+    'RFC 5118 §4.10 asks for leniency',
+  ),
   'ipv6-correct-abnf-2-colons': read((message) => assert.equal(parseUri(request(message).uri)?.host, '2001:db8::192.0.2.1')),
 }
 
@@ -247,16 +305,26 @@ function judge(bytes: Uint8Array, verdict: Verdict): void {
 const RFC_4475 = { ...VALID, ...INVALID, ...SEMANTIC }
 
 for (const [name, verdict] of Object.entries(RFC_4475)) {
-  test(`RFC 4475 ${name} is ${verdict.kind}${verdict.because === undefined ? '' : `: ${verdict.because}`}`, () => judge(bytesOf('rfc4475', `${name}.dat`), verdict))
+  test(`RFC 4475 ${name} is ${verdict.kind}${verdict.because === undefined ? '' : `: ${verdict.because}`}`, () =>
+    judge(bytesOf('rfc4475', `${name}.dat`), verdict))
 }
 
 for (const [name, verdict] of Object.entries(IPV6)) {
-  test(`RFC 5118 ${name} is ${verdict.kind}${verdict.because === undefined ? '' : `: ${verdict.because}`}`, () => judge(bytesOf('rfc5118', name), verdict))
+  test(`RFC 5118 ${name} is ${verdict.kind}${verdict.because === undefined ? '' : `: ${verdict.because}`}`, () =>
+    judge(bytesOf('rfc5118', name), verdict))
 }
 
 test('every torture message has a verdict: 13 valid, 19 invalid, 17 of meaning, 12 of IPv6', () => {
-  assert.deepEqual([VALID, INVALID, SEMANTIC, IPV6].map((suite) => Object.keys(suite).length), [13, 19, 17, 12])
-  assert.deepEqual(readdirSync(new URL('rfc4475', folder)).sort(), Object.keys(RFC_4475).map((name) => `${name}.dat`).sort())
+  assert.deepEqual(
+    [VALID, INVALID, SEMANTIC, IPV6].map((suite) => Object.keys(suite).length),
+    [13, 19, 17, 12],
+  )
+  assert.deepEqual(
+    readdirSync(new URL('rfc4475', folder)).sort(),
+    Object.keys(RFC_4475)
+      .map((name) => `${name}.dat`)
+      .sort(),
+  )
   assert.deepEqual(readdirSync(new URL('rfc5118', folder)).sort(), Object.keys(IPV6).sort())
 })
 

@@ -165,9 +165,9 @@ const EMPTY_URI: SipUri = { scheme: '', user: '', password: null, host: '', port
 const NOT_IN_URI = /[\u0000-\u0020\u007f<>"\\]|%(?![0-9A-Fa-f]{2})/
 const URI_PARAM = /^[A-Za-z0-9\-_.!~*'()%[\]/:&+$\u0080-\uffff]+$/
 const HOST_PORT = /(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9_](?:[A-Za-z0-9._-]*)))(?:[ \t]*:[ \t]*([0-9]+))?/y
-const NAME_ADDR = /^(?:"([^"\\]*(?:\\[^][^"\\]*)*)"[ \t]*|([A-Za-z0-9\-.!%*_+`'~ \t\u0080-\uffff]*))<([^<>]*)>/
-const PARAM =
-  /[ \t]*;[ \t]*(?:([A-Za-z0-9\-.!%*_+`'~]+)(?:[ \t]*=[ \t]*(?:"([^"\\]*(?:\\[^][^"\\]*)*)"|([^ \t;,"<>\\]+)))?)?[ \t]*/y
+/** Without quotes, a display name should be tokens; gateways write `Desk (2)` and `a@b`, which nothing else can be mistaken for. */
+const NAME_ADDR = /^(?:"([^"\\]*(?:\\[^][^"\\]*)*)"[ \t]*|([^"\\<>,;]*))<([^<>]*)>/
+const PARAM = /[ \t]*;[ \t]*(?:([A-Za-z0-9\-.!%*_+`'~]+)(?:[ \t]*=[ \t]*(?:"([^"\\]*(?:\\[^][^"\\]*)*)"|([^ \t;,"<>\\]+)))?)?[ \t]*/y
 const PLAIN_VALUE = /^[A-Za-z0-9\-.!%*_+`'~[\]:/@]+$/
 
 function parseSipRest(scheme: string, rest: string): SipUri | null {
@@ -226,7 +226,12 @@ function sameUriParams(left: Params, right: Params): boolean {
 
 function sameHeaders(left: string, right: string): boolean {
   if (left === right) return true
-  const sorted = (text: string) => text.split('&').map((part) => unescapeUri(part)).sort().join('&')
+  const sorted = (text: string) =>
+    text
+      .split('&')
+      .map((part) => unescapeUri(part))
+      .sort()
+      .join('&')
   return sorted(left) === sorted(right)
 }
 

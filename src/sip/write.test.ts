@@ -44,15 +44,30 @@ test('a value cannot become another header, a body or another message', () => {
 })
 
 test('a start line or name that could not be read back is refused', () => {
-  for (const change of [{ method: 'IN VITE' }, { method: '' }, { uri: 'sip:a b' }, { uri: '' }, { uri: 'sip:a\r\nX: y' }, { headers: [{ name: 'X:', value: '' }] }, { headers: [{ name: 'X\r\nY', value: '' }] }]) {
+  for (const change of [
+    { method: 'IN VITE' },
+    { method: '' },
+    { uri: 'sip:a b' },
+    { uri: '' },
+    { uri: 'sip:a\r\nX: y' },
+    { headers: [{ name: 'X:', value: '' }] },
+    { headers: [{ name: 'X\r\nY', value: '' }] },
+  ]) {
     assert.throws(() => writeMessage({ ...invite, ...change }), RangeError)
   }
-  for (const status of [99, 700, 200.5, Number.NaN]) assert.throws(() => writeMessage({ kind: 'response', status, reason: '', headers: [], body: NO_BODY }), RangeError)
+  for (const status of [99, 700, 200.5, Number.NaN])
+    assert.throws(() => writeMessage({ kind: 'response', status, reason: '', headers: [], body: NO_BODY }), RangeError)
 })
 
 test('a response copies what RFC 3261 §8.2.6.2 says, and tags To once', () => {
-  const response = responseTo({ headers: [...FIELDS, { name: 'Subject', value: 'no' }] }, { status: 486, reason: 'Busy Here', toTag: 't', extra: [{ name: 'Server', value: 'x' }] })
-  assert.deepEqual(response.headers.map((field) => field.name), ['Via', 'Via', 'Record-Route', 'From', 'To', 'Call-ID', 'CSeq', 'Server'])
+  const response = responseTo(
+    { headers: [...FIELDS, { name: 'Subject', value: 'no' }] },
+    { status: 486, reason: 'Busy Here', toTag: 't', extra: [{ name: 'Server', value: 'x' }] },
+  )
+  assert.deepEqual(
+    response.headers.map((field) => field.name),
+    ['Via', 'Via', 'Record-Route', 'From', 'To', 'Call-ID', 'CSeq', 'Server'],
+  )
   assert.equal(headerValue(response, 'To'), '<sip:c@d>;tag=t')
   const tagged = responseTo(response, { status: 200, reason: 'OK', toTag: 'other', body: Buffer.from('x') })
   assert.equal(headerValue(tagged, 'To'), '<sip:c@d>;tag=t')
@@ -65,11 +80,13 @@ const extra = fc.array(fc.record({ name: fc.stringMatching(/^X-[A-Za-z0-9!%*_+`'
 const body = fc.uint8Array({ maxLength: 300 })
 
 test('any message written is read back the same', () => {
-  fc.assert(fc.property(extra, body, fc.boolean(), fc.integer({ min: 100, max: 699 }), value, (fields, bytes, asRequest, status, reason) => {
-    const headers = [...FIELDS, ...fields]
-    const message: SipMessage = asRequest ? { ...invite, headers, body: bytes } : { kind: 'response', status, reason, headers, body: bytes }
-    const result = parseMessage(writeMessage(message), { stream: true })
-    assert.ok(result.kind === 'message')
-    assert.deepEqual(result.message, { ...message, headers: [...headers, { name: 'Content-Length', value: `${bytes.length}` }] })
-  }))
+  fc.assert(
+    fc.property(extra, body, fc.boolean(), fc.integer({ min: 100, max: 699 }), value, (fields, bytes, asRequest, status, reason) => {
+      const headers = [...FIELDS, ...fields]
+      const message: SipMessage = asRequest ? { ...invite, headers, body: bytes } : { kind: 'response', status, reason, headers, body: bytes }
+      const result = parseMessage(writeMessage(message), { stream: true })
+      assert.ok(result.kind === 'message')
+      assert.deepEqual(result.message, { ...message, headers: [...headers, { name: 'Content-Length', value: `${bytes.length}` }] })
+    }),
+  )
 })

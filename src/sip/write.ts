@@ -30,14 +30,26 @@ export function writeMessage(message: SipMessage): Uint8Array {
  */
 export function responseTo(
   request: Headed,
-  answer: { readonly status: number; readonly reason: string; readonly toTag: string | null; readonly extra?: readonly HeaderField[]; readonly body?: Uint8Array },
+  answer: {
+    readonly status: number
+    readonly reason: string
+    readonly toTag: string | null
+    readonly extra?: readonly HeaderField[]
+    readonly body?: Uint8Array
+  },
 ): SipResponse {
   const headers: HeaderField[] = []
   for (const field of request.headers) {
     if (!COPIED.has(field.name)) continue
     headers.push(field.name === 'To' && answer.toTag !== null ? { name: 'To', value: withTag(field.value, answer.toTag) } : field)
   }
-  return { kind: 'response', status: answer.status, reason: answer.reason, headers: [...headers, ...(answer.extra ?? [])], body: answer.body ?? NO_BODY }
+  return {
+    kind: 'response',
+    status: answer.status,
+    reason: answer.reason,
+    headers: [...headers, ...(answer.extra ?? [])],
+    body: answer.body ?? NO_BODY,
+  }
 }
 
 /** The value on one line: each line end, with the blanks around it, becomes one space. */
