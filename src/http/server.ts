@@ -7,6 +7,7 @@
  */
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { canonicalText, type Fields } from '../contract/fields.ts'
 import { idempotencyKeyIn } from '../contract/requests.ts'
@@ -91,6 +92,7 @@ export function makeServer(options: ServerOptions): FastifyInstance {
     clientErrorHandler: answerUnreadable,
   })
   app.server.maxConnections = MAX_CONNECTIONS
+  closeSilentConnections(app)
   app.setErrorHandler((error, request, reply) => answerFailure(error, request, reply, formatOf(request), options.log))
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (request: FastifyRequest, payload: IncomingMessage) =>
@@ -106,6 +108,19 @@ export function makeServer(options: ServerOptions): FastifyInstance {
   addHealthRoutes(app, options)
   addApiRoutes(app, options, formatOf)
   return app
+}
+
+/** Connections on which nothing was asked yet are not idle in Node's eyes, and would hold up `close()` until they time out. */
+function closeSilentConnections(app: FastifyInstance): void {
+  const silent = new Set<Socket>()
+  app.server.on('connection', (socket: Socket) => {
+    silent.add(socket)
+    socket.once('close', () => silent.delete(socket))
+  })
+  app.server.on('request', ({ socket }: IncomingMessage) => silent.delete(socket))
+  app.addHook('preClose', async () => {
+    for (const socket of silent) socket.destroy()
+  })
 }
 
 /** C1: the suffix is a matter of format alone; routing never sees it. */
