@@ -29,6 +29,7 @@ import {
   emit,
   end,
   endFork,
+  endWithBye,
   isFull,
   makeSession,
   ourFields,
@@ -150,9 +151,7 @@ export function hangUp(agent: Agent, session: Session, status: number, now: numb
     case 'inviting':
       return end(agent, session, { reason: 'cancelled', by: 'us', status: 0 }, now)
     case 'established':
-      end(agent, session, { reason: 'bye', by: 'us', status: 0 }, now)
-      if (session.unacked === null) bye(agent, session, now)
-      return
+      return endWithBye(agent, session, { reason: 'bye', by: 'us', status: 0 }, now)
     case 'over':
   }
 }
@@ -242,8 +241,7 @@ function onRejected(agent: Agent, session: Session, outgoing: Outgoing, status: 
   if (outgoing.isFirst) return end(agent, session, { ...gone, by: 'peer' }, now)
   if (status === 408 || status === 481) {
     // The peer no longer knows the dialog (§12.2.1.2), or is gone; the BYE is for a peer that is not.
-    end(agent, session, { ...gone, by: 'peer' }, now)
-    return bye(agent, session, now)
+    return endWithBye(agent, session, { ...gone, by: 'peer' }, now)
   }
   if (status === 491 && session.offer !== null && session.offer.retries < MAX_GLARE_RETRIES) {
     session.offer.retries++
@@ -323,8 +321,7 @@ function takeOffer(agent: Agent, session: Session, incoming: Incoming): void {
         if (isFirst) end(agent, session, { reason, by: 'peer', status: 0 }, now)
       } else if (session.unacked?.server === server) {
         session.unacked = null
-        end(agent, session, { reason, by: 'peer', status: 0 }, now)
-        bye(agent, session, now)
+        endWithBye(agent, session, { reason, by: 'peer', status: 0 }, now)
       }
     },
   }

@@ -120,7 +120,9 @@ export function send(network: Network, wire: Wire): void {
   network.wire.push(wire)
   if (network.drops(wire) || network.chance() < loss) return
   for (let copies = network.chance() < duplication ? 2 : 1; copies > 0; copies--) {
-    const delay = latencyMs[0] + network.chance() * (latencyMs[1] - latencyMs[0])
+    // A hair later than what was sent before, so that nothing overtakes in calm weather.
+    const hair = network.wire.length * 1e-7
+    const delay = hair + latencyMs[0] + network.chance() * (latencyMs[1] - latencyMs[0])
     setAlarm(
       network.queue,
       makeAlarm((now) => deliver(network, wire, now)),

@@ -130,13 +130,26 @@ function sendBye(
   )
 }
 
+export interface Ending {
+  readonly reason: EndReason
+  readonly by: 'us' | 'peer'
+  readonly status: number
+}
+
+/** Ends a session whose peer needs no BYE: it never stood, or the BYE was theirs. */
+export function end(agent: Agent, session: Session, how: Ending, now: number): void {
+  conclude(agent, session, how, now)
+  release(agent, session)
+}
+
+/** Ends a session that stands. The BYE goes out in the background; while the ACK of our 2xx is missing it waits (§15). */
+export function endWithBye(agent: Agent, session: Session, how: Ending, now: number): void {
+  conclude(agent, session, how, now)
+  if (session.unacked === null) bye(agent, session, now)
+}
+
 /** The one place where a session ends. An INVITE of ours that is still open is taken back, at once or when it may be (§9.1). */
-export function end(
-  agent: Agent,
-  session: Session,
-  how: { readonly reason: EndReason; readonly by: 'us' | 'peer'; readonly status: number },
-  now: number,
-): void {
+function conclude(agent: Agent, session: Session, how: Ending, now: number): void {
   const { outgoing, incoming } = session
   if (session.phase === 'over') return
   session.phase = 'over'
@@ -146,7 +159,6 @@ export function end(
   emit(agent, { kind: 'ended', session: session.id, ...how })
   if (outgoing !== null) cancel(agent, outgoing, now)
   if (incoming !== null) respond(agent.endpoint, incoming.server, { status: 487 }, now)
-  release(agent, session)
 }
 
 /** Forgets a session that owes nobody anything. */
