@@ -6,7 +6,7 @@ import type { AccountId } from '../../domain/ids.ts'
 import { answerChallenge, makeDigestServer, NONCE_LIFETIME_MS } from '../../sip/digest.ts'
 import { NO_BODY, type SipRequest } from '../../sip/message.ts'
 import type { Hop } from '../../sip/user-agent.ts'
-import { type Answer, type Door, makeDoor, MAX_COUNTED_HOSTS, PROVEN_MS, UNPROVEN_BURST, UNPROVEN_PER_SECOND } from './door.ts'
+import { type Answer, type Door, makeDoor, MAX_COUNTED_HOSTS, PROVEN_MS, UNANSWERED_MS, UNPROVEN_BURST, UNPROVEN_PER_SECOND } from './door.ts'
 import { makeRegistrar } from './registrar.ts'
 import { readTrunk, type World } from './routing.ts'
 
@@ -95,6 +95,19 @@ test('a nonce that was used, or has grown old, is stale: the phone repeats by it
   const old = proved(it.door.request(REGISTER, PHONE), REGISTER)
   it.now += NONCE_LIFETIME_MS + 1
   assert(challengesOf(it.door.request(old, PHONE)).every((value) => value.includes('stale=true')))
+})
+
+test('a phone that gives up at the sight of SHA-256 sees MD5 alone: by its name, or when it asks again unanswered', () => {
+  const it = setting()
+  const old = request('REGISTER', `sip:${REALM}`, { 'User-Agent': 'baresip v1.0.0 (x86_64/linux)' })
+  assert.deepEqual(challengesOf(it.door.request(old, hop('192.0.2.8'))).map((value) => value.includes('MD5')), [true])
+  const seen = (): number => challengesOf(it.door.request(REGISTER, PHONE)).length
+  assert.deepEqual([seen(), seen()], [2, 1])
+  it.now += UNANSWERED_MS
+  assert.equal(seen(), 2)
+  const good = proved(it.door.request(REGISTER, PHONE), REGISTER, 'priya', 'pw', 'MD5')
+  assert.equal(it.door.request(good, PHONE).status, 200)
+  assert.equal(seen(), 2, 'an answer shows that it understands')
 })
 
 test('nobody registers under another name', () => {

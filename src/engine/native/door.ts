@@ -6,7 +6,7 @@
  * remember, and is told nothing else.
  */
 import { parseAuth } from '../../sip/header.ts'
-import { headerValues, type SipRequest } from '../../sip/message.ts'
+import { headerValue, headerValues, type SipRequest } from '../../sip/message.ts'
 import type { DigestServer } from '../../sip/digest.ts'
 import type { ExtraHeader, Hop } from '../../sip/user-agent.ts'
 import type { Registrar } from './registrar.ts'
@@ -20,6 +20,12 @@ export const MAX_COUNTED_HOSTS = 10_000
 /** How long a source that proved itself is not counted, and how many such sources are remembered. */
 export const PROVEN_MS = 2 * 3_600_000
 export const MAX_PROVEN = 10_000
+/**
+ * RFC 8760 §2.4 wants a phone to pass over challenges that it does not understand. Some give up at the sight of SHA-256
+ * instead: those that we know by name, and whoever was challenged and asks again without an answer, see MD5 alone.
+ */
+const KNOWS_MD5_ALONE = /^baresip v[0-2]\./
+export const UNANSWERED_MS = 300_000
 
 export interface Answer {
   readonly status: number
@@ -60,10 +66,12 @@ interface Doorway extends DoorOptions {
   readonly buckets: Map<string, Bucket>
   /** Until when, epoch ms. */
   readonly proven: Map<string, number>
+  /** Sources that have not answered a challenge, until when we mind. */
+  readonly unanswered: Map<string, number>
 }
 
 export function makeDoor(options: DoorOptions): Door {
-  const doorway: Doorway = { ...options, buckets: new Map(), proven: new Map() }
+  const doorway: Doorway = { ...options, buckets: new Map(), proven: new Map(), unanswered: new Map() }
   return {
     admit: (bytes, from) => belongsToCall(bytes) || isProven(doorway, from) || takeToken(doorway, from.host),
     trust: (from) => trust(doorway, from),
@@ -88,10 +96,13 @@ function isProven(doorway: Doorway, from: Hop): boolean {
 }
 
 function trust(doorway: Doorway, from: Hop): void {
-  const { proven, now } = doorway
-  proven.delete(keyOf(from))
-  if (proven.size >= MAX_PROVEN) forgetOldest(proven)
-  proven.set(keyOf(from), now() + PROVEN_MS)
+  note(doorway.proven, keyOf(from), doorway.now() + PROVEN_MS)
+}
+
+function note(table: Map<string, number>, key: string, until: number): void {
+  table.delete(key)
+  if (table.size >= MAX_PROVEN) forgetOldest(table)
+  table.set(key, until)
 }
 
 function takeToken(doorway: Doorway, host: string): boolean {
@@ -144,7 +155,12 @@ type Proof = { readonly kind: 'proved'; readonly username: string } | { readonly
 function prove(doorway: Doorway, request: SipRequest, from: Hop): Proof {
   const { digest, realm, world, now } = doorway
   const header = credentialsFor(realm, request)
-  if (header === undefined) return challenge(doorway, false)
+  if (header === undefined) {
+    const challenged = challenge(doorway, request, from, false)
+    note(doorway.unanswered, keyOf(from), now() + UNANSWERED_MS)
+    return challenged
+  }
+  doorway.unanswered.delete(keyOf(from))
   const { method, uri } = request
   const verdict = digest.check({ header, realm, method, uri, source: from.host, passwordOf: (username) => passwordOf(world, username) }, now())
   switch (verdict.kind) {
@@ -153,20 +169,22 @@ function prove(doorway: Doorway, request: SipRequest, from: Hop): Proof {
       return { kind: 'proved', username: verdict.username }
     case 'stale':
     case 'replayed':
-      return challenge(doorway, true)
+      return challenge(doorway, request, from, true)
     case 'wrong':
       doorway.proven.delete(keyOf(from))
       doorway.onWrongPassword(from.host)
-      return challenge(doorway, false)
+      return challenge(doorway, request, from, false)
     case 'malformed':
-      return challenge(doorway, false)
+      return challenge(doorway, request, from, false)
     case 'locked':
       return { kind: 'refused', answer: { status: 403, headers: [{ name: 'Retry-After', value: String(Math.ceil(verdict.retryAfterMs / 1000)) }] } }
   }
 }
 
-function challenge(doorway: Doorway, stale: boolean): Proof {
-  const values = doorway.digest.challenges(doorway.realm, stale, doorway.now())
+function challenge(doorway: Doorway, request: SipRequest, from: Hop, stale: boolean): Proof {
+  const now = doorway.now()
+  const isSimple = KNOWS_MD5_ALONE.test(headerValue(request, 'User-Agent') ?? '') || (doorway.unanswered.get(keyOf(from)) ?? 0) > now
+  const values = doorway.digest.challenges(doorway.realm, stale, now).filter((value) => !isSimple || value.includes('algorithm=MD5'))
   return { kind: 'refused', answer: { status: 401, headers: values.map((value) => ({ name: 'WWW-Authenticate', value })) } }
 }
 
