@@ -17,6 +17,8 @@ export interface SippOptions {
   readonly transport?: 'udp' | 'tcp'
   /** Sends back the sound that it gets. */
   readonly echo?: boolean
+  /** The user part that it calls, `[service]` in scenarios. */
+  readonly service?: string
   /** Keywords of the scenario, e.g. `{ user: 'priya' }` for `[user]`. */
   readonly keys?: Readonly<Record<string, string>>
   /** Digest credentials for scenarios that use `[authentication]`. */
@@ -58,6 +60,7 @@ export async function startSipp(options: SippOptions): Promise<Sipp> {
     '-m', String(calls), '-r', String(rate), '-d', String(pauseMs), '-nostdin',
     '-timeout', String(Math.ceil(limitMs / 1000)), '-timeout_error',
     '-trace_stat', '-stf', join(folder, 'stat.csv'), '-trace_err', '-error_file', join(folder, 'errors.log'),
+    ...(options.service ? ['-s', options.service] : []),
     ...(options.echo ? ['-rtp_echo'] : []),
     ...(credentials ? ['-au', credentials.username, '-ap', credentials.password] : []),
     ...Object.entries(keys).flatMap(([key, value]) => ['-key', key, value]),
