@@ -128,17 +128,21 @@ async function checkVersion(pool: pg.Pool): Promise<void> {
 async function inTransaction<T>(pool: pg.Pool, work: (sql: Sql) => Promise<T>): Promise<T> {
   const client = await pool.connect()
   let broken: Error | undefined
+  // Between two queries nobody else would hear that the connection broke, and an error unheard ends the process.
+  const onError = (error: Error): void => {
+    broken = error
+  }
+  client.on('error', onError)
   try {
     await client.query('begin')
     const result = await work(sqlOver(client))
     await client.query('commit')
     return result
   } catch (error) {
-    await client.query('rollback').catch((failure: Error) => {
-      broken = failure
-    })
+    await client.query('rollback').catch(onError)
     throw error
   } finally {
+    client.off('error', onError)
     // A connection that could not even roll back is closed, which rolls back as well.
     client.release(broken)
   }

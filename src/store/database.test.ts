@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { openTestDatabase, silent, type TestDatabase, testServers } from '../../test/database.ts'
+import { type Database, openDatabase, type Sql } from './database.ts'
+
+async function eventually(what: string, holds: () => Promise<boolean>): Promise<void> {
+  for (let tries = 0; tries < 500; tries += 1) {
+    if (await holds().catch(() => false)) return
+    await sleep(10)
+  }
+  assert.fail(`${what} did not happen`)
+}
+
+const KILL_OTHERS = `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`
+
+for (const server of testServers()) {
+  describe(`the database on the ${server} PostgreSQL`, () => {
+    let opened: TestDatabase
+    let database: Database
+    let sql: Sql
+    before(async () => {
+      opened = await openTestDatabase(server)
+      database = opened.database
+      sql = database.sql
+      await sql.query('create table note (text text)')
+    })
+    after(() => opened.close())
+
+    const notes = async (): Promise<readonly string[]> => (await sql.query<{ text: string }>('select text from note order by text')).map((row) => row.text)
+
+    test('a transaction is kept whole or not at all, and gives its result', async () => {
+      const work = (text: string, fail: boolean) =>
+        database.transaction(async (tx) => {
+          await tx.query('insert into note values ($1)', [text])
+          assert(!(await notes()).includes(text), 'not seen from outside before its end')
+          if (fail) throw new Error('no')
+          return text.length
+        })
+      await assert.rejects(work('lost', true), /^Error: no$/)
+      assert.equal(await work('kept', false), 4)
+      assert.deepEqual(await notes(), ['kept'])
+    })
+
+    test('a transaction whose connection breaks fails, and the next one works', async () => {
+      const broken = database.transaction(async (tx) => {
+        await tx.query(`insert into note values ('broken')`)
+        await sql.query(KILL_OTHERS)
+        await tx.query('select 1')
+      })
+      await assert.rejects(broken)
+      assert.deepEqual(await database.transaction((tx) => tx.query('select 1 as one')), [{ one: 1 }])
+      assert(!(await notes()).includes('broken'))
+    })
+
+    test('queries work again after every connection was lost', async () => {
+      await Promise.all(Array.from({ length: 10 }, () => sql.query('select pg_sleep(0.01)')))
+      await sql.query(KILL_OTHERS)
+      await eventually('a query', async () => (await sql.query('select 1')).length === 1)
+    })
+
+    test('a listener hears its channel only, and again after its connection was lost', async () => {
+      let heard = 0
+      const listening = await database.listen('one', () => {
+        heard += 1
+      })
+      await sql.query(`select pg_notify('two', ''), pg_notify('one', '')`)
+      await eventually('a notification', async () => heard === 1)
+      await sql.query(KILL_OTHERS).catch(() => {})
+      await eventually('the call that says notifications may have been missed', async () => heard === 2)
+      await eventually('a notification after that', async () => {
+        await sql.query(`select pg_notify('one', '')`)
+        return heard > 2
+      })
+      await listening.close()
+      const until = heard
+      await sql.query(`select pg_notify('one', '')`)
+      assert.equal(heard, until)
+    })
+
+    test('processes that start at once on an empty database all come up, and its tables are made once', async () => {
+      await sql.query('create database empty')
+      const url = opened.url.replace(/@\/\w+/, '@/empty')
+      const all = await Promise.all(Array.from({ length: 4 }, () => openDatabase({ data: url, log: silent })))
+      const [steps] = await Promise.all(all.map((one) => one.sql.query<{ name: string }>('select name from migration')))
+      assert.deepEqual(steps?.map((step) => step.name), ['001-calls'])
+      await Promise.all(all.map((one) => one.close()))
+      await sql.query('drop database empty with (force)')
+    })
+
+    test('a database of a newer Earshot is refused with a sentence', async () => {
+      await sql.query(`insert into migration (name, timestamp) values ('999-from-the-future', '2999-01-01')`)
+      await assert.rejects(openDatabase({ data: opened.url, log: silent }), /written by a newer version of Earshot/)
+      await sql.query(`delete from migration where name like '999%'`)
+      await (await openDatabase({ data: opened.url, log: silent })).close()
+    })
+
+    test('a server that cannot be reached is an error, soon', async () => {
+      await assert.rejects(openDatabase({ data: 'postgres://nobody@127.0.0.1:9/none', log: silent }), /ECONNREFUSED/)
+    })
+  })
+}
