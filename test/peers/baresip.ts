@@ -2,6 +2,8 @@
  * baresip, an independent SIP phone, as a person at the other end: it registers, dials, answers, holds, hums a tone, and
  * records what it hears into a WAV file that a Goertzel filter judges.
  *
+ * What it hears is known until the first re-INVITE only: then its player begins anew, without the recorder.
+ *
  * Controlled by its JSON over TCP (module ctrl_tcp, netstrings). No sound card: the tone is a file, sound goes to `aubridge`.
  */
 import { createSocket } from 'node:dgram'
@@ -212,7 +214,7 @@ function readNetstrings(socket: Socket, take: (text: string) => void): void {
 
 const WAV_HEADER_BYTES = 44
 
-/** What was heard, oldest first. baresip begins another file when the sound begins anew, after hold for one. */
+/** What was heard, oldest first; each call has a file of its own. */
 async function recorded(folder: string): Promise<Int16Array> {
   const names = (await readdir(folder)).filter((name) => name.endsWith('-dec.wav')).sort()
   // The files grow while they are read, so the lengths in their headers are not asked.

@@ -106,10 +106,13 @@ describe('baresip and the native engine', { skip: skipWithout('baresip') }, () =
         await client.press('7')
         assert.equal((await agent.happens('CALL_DTMF_START')).param, '7')
         await agent.command('hold')
-        await Promise.all([agent.hears([], TONES), client.hears([], TONES)])
+        await client.hears([], TONES)
         await agent.command('resume')
-        // baresip records no more once it has held; that it receives again cannot be judged here (our own phones show it).
         await client.hears([AGENT_HZ], TONES)
+        // baresip records no more once it has held (its player begins anew without the recorder), but keys still tell that packets come.
+        agent.forgetEvents()
+        await client.press('8')
+        assert.equal((await agent.happens('CALL_DTMF_START')).param, '8')
         await agent.command('hangup')
         await test.happens(agentLeg, 'ended')
         await test.engine.hangUp(callId, clientLeg, 'completed')
