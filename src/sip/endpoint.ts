@@ -201,6 +201,7 @@ export function openServer(endpoint: Endpoint, arrival: Arrival, user: ServerUse
   const alarm = makeAlarm((at) => runTimers(endpoint, server, at))
   const server: ServerTransaction = { key, hop, toTag: endpoint.options.token(), alarm, user, tx, request, bytes: null }
   hold(endpoint, endpoint.servers, server)
+  setAlarm(endpoint.alarms, alarm, nextTimer(tx)?.at ?? null)
   if (request.method === 'INVITE') respond(endpoint, server, { status: 100 }, now)
   return server
 }
