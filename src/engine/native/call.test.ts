@@ -5,8 +5,13 @@ import type { EndCause } from '../../domain/leg.ts'
 import { causeOfEnd, causeOfStatus, type Happening, LEG_STATES, type LegState, type Report, statusOfCause, step } from './call.ts'
 
 const HAPPENINGS: readonly Happening[] = [
-  { kind: 'sent' }, { kind: 'rang' }, { kind: 'picked-up' }, { kind: 'answer' }, { kind: 'connected' },
-  { kind: 'hang-up', cause: 'no-answer' }, { kind: 'lost', cause: 'busy' },
+  { kind: 'sent' },
+  { kind: 'rang' },
+  { kind: 'picked-up' },
+  { kind: 'answer' },
+  { kind: 'connected' },
+  { kind: 'hang-up', cause: 'no-answer' },
+  { kind: 'lost', cause: 'busy' },
 ]
 
 /** Every step that moves something; any other pair moves nothing. */
@@ -49,24 +54,42 @@ test('nobody completes without having been answered', () => {
 
 test('whatever happens in whatever order, the house hears of ringing and answer once at most, and of one end, last', () => {
   fc.assert(
-    fc.property(fc.constantFrom<LegState>('dialling', 'offered'), fc.array(fc.constantFrom(...HAPPENINGS), { maxLength: 20 }), (first, happenings) => {
-      let state = first
-      const told: Report['kind'][] = []
-      for (const happening of [...happenings, { kind: 'lost', cause: 'failed' } as const]) {
-        const next = step(state, happening)
-        state = next.state
-        told.push(...next.reports.map((report) => report.kind))
-      }
-      assert.equal(told.at(-1), 'ended')
-      assert.equal(new Set(told).size, told.length, told.join(' '))
-      assert(told.indexOf('ringing') <= 0)
-    }),
+    fc.property(
+      fc.constantFrom<LegState>('dialling', 'offered'),
+      fc.array(fc.constantFrom(...HAPPENINGS), { maxLength: 20 }),
+      (first, happenings) => {
+        let state = first
+        const told: Report['kind'][] = []
+        for (const happening of [...happenings, { kind: 'lost', cause: 'failed' } as const]) {
+          const next = step(state, happening)
+          state = next.state
+          told.push(...next.reports.map((report) => report.kind))
+        }
+        assert.equal(told.at(-1), 'ended')
+        assert.equal(new Set(told).size, told.length, told.join(' '))
+        assert(told.indexOf('ringing') <= 0)
+      },
+    ),
   )
 })
 
 const STATUSES: readonly [number, EndCause][] = [
-  [486, 'busy'], [600, 'busy'], [603, 'busy'], [480, 'no-answer'], [408, 'no-answer'], [487, 'canceled'],
-  [302, 'failed'], [401, 'failed'], [403, 'failed'], [404, 'failed'], [407, 'failed'], [415, 'failed'], [488, 'failed'], [500, 'failed'], [503, 'failed'], [604, 'failed'],
+  [486, 'busy'],
+  [600, 'busy'],
+  [603, 'busy'],
+  [480, 'no-answer'],
+  [408, 'no-answer'],
+  [487, 'canceled'],
+  [302, 'failed'],
+  [401, 'failed'],
+  [403, 'failed'],
+  [404, 'failed'],
+  [407, 'failed'],
+  [415, 'failed'],
+  [488, 'failed'],
+  [500, 'failed'],
+  [503, 'failed'],
+  [604, 'failed'],
 ]
 for (const [status, cause] of STATUSES) {
   test(`[C13] a dialled phone that answers ${status} is ${cause}`, () => {
@@ -85,6 +108,12 @@ test('[C13] nobody on the wire is failed, a BYE completes, a CANCEL cancels', ()
 })
 
 test('a refused caller is told why', () => {
-  const told: readonly [EndCause, number][] = [['busy', 486], ['no-answer', 480], ['canceled', 487], ['completed', 487], ['failed', 503]]
+  const told: readonly [EndCause, number][] = [
+    ['busy', 486],
+    ['no-answer', 480],
+    ['canceled', 487],
+    ['completed', 487],
+    ['failed', 503],
+  ]
   for (const [cause, status] of told) assert.equal(statusOfCause(cause), status)
 })

@@ -29,10 +29,23 @@ function setting(): Setting {
   const gateway = readTrunk({ name: 'gw', uri: 'sip:gw.example.com', numbers: [] })
   assert(gateway)
   const world: World = {
-    accounts: [{ id: 'acme' as AccountId, agents: [{ name: 'priya', password: 'pw' }, { name: 'ravi', password: 'pw2' }], numbers: ['+918011111111' as Address] }],
-    trunks: [gateway], advertisedHost: REALM, ownHosts: [REALM], ownPort: 5060,
+    accounts: [
+      {
+        id: 'acme' as AccountId,
+        agents: [
+          { name: 'priya', password: 'pw' },
+          { name: 'ravi', password: 'pw2' },
+        ],
+        numbers: ['+918011111111' as Address],
+      },
+    ],
+    trunks: [gateway],
+    advertisedHost: REALM,
+    ownHosts: [REALM],
+    ownPort: 5060,
     parseNumber: (text) => (/^\+\d+$/.test(text) ? (text as Address) : null),
-    bindings: () => [], trunkAddresses: () => [TRUNK.host],
+    bindings: () => [],
+    trunkAddresses: () => [TRUNK.host],
   }
   const wrong: string[] = []
   const state: { now: number } = { now: 1_000_000 }
@@ -100,7 +113,10 @@ test('a nonce that was used, or has grown old, is stale: the phone repeats by it
 test('a phone that gives up at the sight of SHA-256 sees MD5 alone: by its name, or when it asks again unanswered', () => {
   const it = setting()
   const old = request('REGISTER', `sip:${REALM}`, { 'User-Agent': 'baresip v1.0.0 (x86_64/linux)' })
-  assert.deepEqual(challengesOf(it.door.request(old, hop('192.0.2.8'))).map((value) => value.includes('MD5')), [true])
+  assert.deepEqual(
+    challengesOf(it.door.request(old, hop('192.0.2.8'))).map((value) => value.includes('MD5')),
+    [true],
+  )
   const seen = (): number => challengesOf(it.door.request(REGISTER, PHONE)).length
   assert.deepEqual([seen(), seen()], [2, 1])
   it.now += UNANSWERED_MS
@@ -154,7 +170,8 @@ test('responses and what ends a call are never cut off; trunks and proven phones
   const it = setting()
   const stranger = hop('203.0.113.5')
   while (it.door.admit(INVITE, stranger));
-  for (const free of ['SIP/2.0 200 OK', 'ACK sip:x SIP/2.0', 'BYE sip:x SIP/2.0', 'CANCEL sip:x SIP/2.0']) assert.equal(it.door.admit(bytes(free), stranger), true, free)
+  for (const free of ['SIP/2.0 200 OK', 'ACK sip:x SIP/2.0', 'BYE sip:x SIP/2.0', 'CANCEL sip:x SIP/2.0'])
+    assert.equal(it.door.admit(bytes(free), stranger), true, free)
   for (const counted of ['INVITE', 'REGISTER', 'OPTIONS', 'XY', '']) assert.equal(it.door.admit(bytes(counted), stranger), false, counted)
   assert.equal(it.door.admit(INVITE, TRUNK), true)
   const behind = hop('203.0.113.5', 7777)
@@ -179,5 +196,6 @@ test('hosts beyond number do not grow the table', () => {
 test('OPTIONS needs no password, unknown methods are not allowed', () => {
   const { door } = setting()
   assert.equal(door.request(request('OPTIONS', `sip:${REALM}`), PHONE).status, 200)
-  for (const method of ['MESSAGE', 'SUBSCRIBE', 'PUBLISH', 'NOTIFY', 'REFER', 'FOO']) assert.equal(door.request(request(method, `sip:${REALM}`), PHONE).status, 405, method)
+  for (const method of ['MESSAGE', 'SUBSCRIBE', 'PUBLISH', 'NOTIFY', 'REFER', 'FOO'])
+    assert.equal(door.request(request(method, `sip:${REALM}`), PHONE).status, 405, method)
 })

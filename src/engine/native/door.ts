@@ -109,7 +109,8 @@ function takeToken(doorway: Doorway, host: string): boolean {
   const { buckets } = doorway
   const now = doorway.now()
   const before = buckets.get(host)
-  const refilled = before === undefined ? UNPROVEN_BURST : Math.min(UNPROVEN_BURST, before.tokens + (Math.max(0, now - before.at) * UNPROVEN_PER_SECOND) / 1000)
+  const refilled =
+    before === undefined ? UNPROVEN_BURST : Math.min(UNPROVEN_BURST, before.tokens + (Math.max(0, now - before.at) * UNPROVEN_PER_SECOND) / 1000)
   buckets.delete(host)
   if (buckets.size >= MAX_COUNTED_HOSTS) forgetOldest(buckets)
   buckets.set(host, { tokens: refilled >= 1 ? refilled - 1 : refilled, at: now })

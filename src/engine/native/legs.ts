@@ -85,7 +85,9 @@ export async function dial(desk: LegDesk, order: DialOrder): Promise<void> {
     desk.trust(hop)
     const { uri, fromHeader, toHeader, credentials } = destination
     const body = offerOf(desk, leg, callLaw(desk, callId) ?? 'pcmu')
-    const sent = desk.shell.drive((agent, now) => agent.invite({ uri, to: hop, fromHeader, toHeader, body, credentials, route: [], headers: [] }, now))
+    const sent = desk.shell.drive((agent, now) =>
+      agent.invite({ uri, to: hop, fromHeader, toHeader, body, credentials, route: [], headers: [] }, now),
+    )
     if (sent === undefined) return giveUp(desk, leg, 'the INVITE could not be made')
     leg.session = sent.session
     desk.bySession.set(sent.session, leg)
@@ -134,7 +136,16 @@ export function takeIn(desk: LegDesk, session: SessionId, caller: Caller, reques
     return void refuse(reading.status)
   }
   const [callId, legId] = [desk.newId() as CallId, desk.newId() as LegId]
-  const leg = addLeg(desk, { callId, legId, kind: 'conversation', weDialled: false, state: 'offered', session, hop: from, offer: reading?.audio ?? null })
+  const leg = addLeg(desk, {
+    callId,
+    legId,
+    kind: 'conversation',
+    weDialled: false,
+    state: 'offered',
+    session,
+    hop: from,
+    offer: reading?.audio ?? null,
+  })
   desk.bySession.set(session, leg)
   const { accountId, from: calling, dialled, source } = caller
   desk.report({ kind: 'incoming', callId, legId, accountId, from: calling, dialled, source })
@@ -197,7 +208,9 @@ function letGo(desk: LegDesk, leg: Leg, cause: EndCause): void {
 
 /** Also after a port was opened for a leg that had gone meanwhile. */
 function closePort(desk: LegDesk, leg: Leg): void {
-  void desk.media.close(leg.legId).catch((error: unknown) => desk.log.warn({ leg: leg.legId, error: String(error) }, 'the port of a leg could not be closed'))
+  void desk.media
+    .close(leg.legId)
+    .catch((error: unknown) => desk.log.warn({ leg: leg.legId, error: String(error) }, 'the port of a leg could not be closed'))
 }
 
 const isIn = (leg: Leg, state: LegState): boolean => leg.state === state

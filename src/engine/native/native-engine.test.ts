@@ -45,7 +45,8 @@ function makeNotes(): Notes {
   const terms = new Map<LegId, MediaTerms[]>()
   let port = 30_000
   return {
-    openLegs, terms,
+    openLegs,
+    terms,
     start: async () => {},
     stop: async () => {},
     async open(_call, leg, kind) {
@@ -80,7 +81,14 @@ async function house(trunks: readonly TrunkSettings[] = []): Promise<House> {
   const events: EngineEvent[] = []
   const said: string[] = []
   const engine = makeNativeEngine({
-    sip: { host: HOST, port: 0 }, rtp: { host: HOST }, media, trunks, token, hash, now: Date.now, log: { ...silent, info: (_, message) => said.push(message) },
+    sip: { host: HOST, port: 0 },
+    rtp: { host: HOST },
+    media,
+    trunks,
+    token,
+    hash,
+    now: Date.now,
+    log: { ...silent, info: (_, message) => said.push(message) },
     accounts: [{ id: ACME, numbers: [NUMBER], agents: ['priya', 'ravi', 'coach'].map((name) => ({ name, password: `pw-${name}` })) }],
     parseNumber: (text) => (/^\+?\d{10,13}$/.test(text) ? (`+91${text.slice(-10)}` as Address) : null),
     newId: () => `id${++lastId}`,
@@ -93,7 +101,12 @@ async function house(trunks: readonly TrunkSettings[] = []): Promise<House> {
     return legId
   }
   return {
-    engine, media, events, dial, said, hop: { transport: 'udp', host: HOST, port: engine.sipPort() },
+    engine,
+    media,
+    events,
+    dial,
+    said,
+    hop: { transport: 'udp', host: HOST, port: engine.sipPort() },
     of: (legId) => events.filter((event) => event.legId === legId).map((event) => (event.kind === 'ended' ? `ended ${event.cause}` : event.kind)),
     incoming: () => until('somebody calls in', () => events.find((event) => event.kind === 'incoming')),
   }
@@ -115,7 +128,13 @@ interface Phone {
 async function phone(name: string): Promise<Phone> {
   const events: UaEvent[] = []
   const shell = makeSipShell({
-    host: HOST, port: 0, now: Date.now, log: silent, admit: () => true, isNeeded: () => true, onFlowClosed: () => {},
+    host: HOST,
+    port: 0,
+    now: Date.now,
+    log: silent,
+    admit: () => true,
+    isNeeded: () => true,
+    onFlowClosed: () => {},
     onEvent: (event) => void events.push(event),
     makeAgent: (advertised) => makeUserAgent({ advertised, token, hash, product: 'test' }),
   })
@@ -124,19 +143,45 @@ async function phone(name: string): Promise<Phone> {
   const { port } = shell.advertised()
   const self = (user: string): string => `<sip:${user}@${HOST}>`
   const sdp: Phone['sdp'] = ({ formats = '0 8 101', direction = 'sendrecv' } = {}) =>
-    Buffer.from(`v=0\r\no=- 1 1 IN IP4 ${HOST}\r\ns=-\r\nc=IN IP4 ${HOST}\r\nt=0 0\r\nm=audio ${port} RTP/AVP ${formats}\r\na=rtpmap:101 telephone-event/8000\r\na=${direction}\r\n`)
+    Buffer.from(
+      `v=0\r\no=- 1 1 IN IP4 ${HOST}\r\ns=-\r\nc=IN IP4 ${HOST}\r\nt=0 0\r\nm=audio ${port} RTP/AVP ${formats}\r\na=rtpmap:101 telephone-event/8000\r\na=${direction}\r\n`,
+    )
   const wait: Phone['wait'] = (kind) => until(`${name}: ${kind}`, () => events.find((event) => event.kind === kind) as never)
   return {
-    shell, events, port, sdp, wait,
+    shell,
+    events,
+    port,
+    sdp,
+    wait,
     async register(to, user = name, password = `pw-${name}`, headers = []) {
-      const order = { method: 'REGISTER', uri: `sip:${HOST}`, to, fromHeader: self(user), toHeader: self(user), credentials: { username: name, password }, headers, body: NO_BODY, callId: token() }
+      const order = {
+        method: 'REGISTER',
+        uri: `sip:${HOST}`,
+        to,
+        fromHeader: self(user),
+        toHeader: self(user),
+        credentials: { username: name, password },
+        headers,
+        body: NO_BODY,
+        callId: token(),
+      }
       const sent = shell.drive((agent, now) => agent.request(order, now))
       assert(sent)
       shell.carryOut(sent.outputs)
-      return (await until('REGISTER is answered', () => events.find((event) => event.kind === 'response' && event.transaction === sent.transaction) as Extract<UaEvent, { kind: 'response' }>)).response.status
+      return (
+        await until(
+          'REGISTER is answered',
+          () => events.find((event) => event.kind === 'response' && event.transaction === sent.transaction) as Extract<UaEvent, { kind: 'response' }>,
+        )
+      ).response.status
     },
     call(to, uri, { body = sdp(), password = `pw-${name}`, from = name } = {}) {
-      const sent = shell.drive((agent, now) => agent.invite({ uri, to, fromHeader: self(from), toHeader: `<${uri}>`, body, credentials: { username: name, password }, route: [], headers: [] }, now))
+      const sent = shell.drive((agent, now) =>
+        agent.invite(
+          { uri, to, fromHeader: self(from), toHeader: `<${uri}>`, body, credentials: { username: name, password }, route: [], headers: [] },
+          now,
+        ),
+      )
       assert(sent)
       shell.carryOut(sent.outputs)
       return sent.session
@@ -164,9 +209,19 @@ async function talking(it: House, name: string, flow: Hop = it.hop) {
 test('a phone registers with digest, is dialled, rings, answers, and hangs up', async () => {
   const it = await house()
   const { own, legId, session } = await talking(it, 'priya')
-  assert.deepEqual(it.engine.registrations().map(({ name, hop }) => [name, hop.port]), [['priya', own.port]])
+  assert.deepEqual(
+    it.engine.registrations().map(({ name, hop }) => [name, hop.port]),
+    [['priya', own.port]],
+  )
   const [terms] = it.media.terms.get(legId) ?? []
-  assert.deepEqual(terms, { remote: { host: HOST, port: own.port }, law: 'pcmu', digitsPayloadType: 101, ptimeMs: 20, phoneReceives: true, phoneSends: true })
+  assert.deepEqual(terms, {
+    remote: { host: HOST, port: own.port },
+    law: 'pcmu',
+    digitsPayloadType: 101,
+    ptimeMs: 20,
+    phoneReceives: true,
+    phoneSends: true,
+  })
   const invite = await own.wait('invited')
   assert.match(text(invite.request.body), /m=audio \d+ RTP\/AVP 0 8 101/)
   own.do((agent, now) => agent.hangUp(session, now))
@@ -211,7 +266,13 @@ test('a phone that answers while it is cancelled is sent a BYE, and the leg stil
   assert.deepEqual(it.of(legId), ['ended canceled'])
 })
 
-const REFUSALS: readonly [number, EndCause][] = [[486, 'busy'], [480, 'no-answer'], [603, 'busy'], [404, 'failed'], [503, 'failed']]
+const REFUSALS: readonly [number, EndCause][] = [
+  [486, 'busy'],
+  [480, 'no-answer'],
+  [603, 'busy'],
+  [404, 'failed'],
+  [503, 'failed'],
+]
 for (const [status, cause] of REFUSALS) {
   test(`[C13] a phone that answers ${status} ends as ${cause}`, async () => {
     const it = await house()
@@ -279,7 +340,10 @@ test('an agent calls a colleague: identified, told that it rings, answered, and 
   const accepted = await caller.wait('accepted')
   assert.match(text(accepted.body), /m=audio \d+ RTP\/AVP 8 101/)
   await until('the caller is answered', () => it.of(legId).includes('answered'))
-  assert.deepEqual([...it.media.terms.values()].map(([terms]) => terms?.law), ['pcma', 'pcma'])
+  assert.deepEqual(
+    [...it.media.terms.values()].map(([terms]) => terms?.law),
+    ['pcma', 'pcma'],
+  )
   assert.deepEqual([...it.media.openLegs.values()], ['conversation', 'conversation'])
   const coach = await it.dial('sip:coach@127.0.0.1:9', callId)
   assert.equal(it.media.openLegs.get(coach), 'monitor', 'a third leg is a supervisor')
@@ -304,7 +368,12 @@ test('a caller who gives up is canceled', async () => {
   await until('ended', () => it.of(legId).at(-1) === 'ended canceled')
 })
 
-const TOLD: readonly [EndCause, number][] = [['busy', 486], ['no-answer', 480], ['failed', 503], ['canceled', 487]]
+const TOLD: readonly [EndCause, number][] = [
+  ['busy', 486],
+  ['no-answer', 480],
+  ['failed', 503],
+  ['canceled', 487],
+]
 for (const [cause, status] of TOLD) {
   test(`a caller who is refused as ${cause} gets ${status}`, async () => {
     const it = await house()
@@ -339,7 +408,11 @@ test('an offer of nothing that we speak is refused before the house hears of it'
 test('hold and resume are answered to that phone alone, and the sound is told', async () => {
   const it = await house()
   const { own, legId, session } = await talking(it, 'priya')
-  for (const [direction, answered, receives, sends] of [['sendonly', 'recvonly', false, true], ['inactive', 'inactive', false, false], ['sendrecv', 'sendrecv', true, true]] as const) {
+  for (const [direction, answered, receives, sends] of [
+    ['sendonly', 'recvonly', false, true],
+    ['inactive', 'inactive', false, false],
+    ['sendrecv', 'sendrecv', true, true],
+  ] as const) {
     own.events.length = 0
     own.do((agent, now) => agent.reoffer(session, own.sdp({ direction }), now))
     assert.match(text((await own.wait('renegotiated')).body), new RegExp(`a=${answered}`))
@@ -376,8 +449,13 @@ test('a trunk is known by its address, brings calls for its numbers, and carries
   const out = await it.dial(CUSTOMER, 'other')
   const invited = await gateway.wait('invited')
   assert.equal(invited.request.uri, `sip:${CUSTOMER}@${HOST}:${gateway.port}`)
-  gateway.do((agent, now) => agent.reject(invited.session, 401, [{ name: 'WWW-Authenticate', value: 'Digest realm="gw", nonce="n1", qop="auth"' }], now))
-  const again = await until('credentials', () => gateway.events.find((event) => event.kind === 'invited' && event.session !== invited.session) as typeof invited)
+  gateway.do((agent, now) =>
+    agent.reject(invited.session, 401, [{ name: 'WWW-Authenticate', value: 'Digest realm="gw", nonce="n1", qop="auth"' }], now),
+  )
+  const again = await until(
+    'credentials',
+    () => gateway.events.find((event) => event.kind === 'invited' && event.session !== invited.session) as typeof invited,
+  )
   assert(again.request.headers.some(({ name, value }) => name === 'Authorization' && value.includes('username="tenant"')))
   gateway.do((agent, now) => agent.reject(again.session, 486, [], now))
   await until('ended', () => it.of(out).at(-1) === 'ended busy')
@@ -397,8 +475,13 @@ test('a trunk that must be told where we are is, with its password, and again to
   const it = await house([{ name: 'gw', uri: `sip:${HOST}:${gateway.port}`, username: 'tenant', password: 'pw', numbers: [], register: true }])
   const first = await gateway.wait('request')
   assert.equal(first.request.method, 'REGISTER')
-  gateway.do((agent, now) => agent.respond(first.transaction, 401, [{ name: 'WWW-Authenticate', value: 'Digest realm="gw", nonce="n1"' }], NO_BODY, now))
-  const second = await until('credentials', () => gateway.events.find((event) => event.kind === 'request' && event.transaction !== first.transaction) as typeof first)
+  gateway.do((agent, now) =>
+    agent.respond(first.transaction, 401, [{ name: 'WWW-Authenticate', value: 'Digest realm="gw", nonce="n1"' }], NO_BODY, now),
+  )
+  const second = await until(
+    'credentials',
+    () => gateway.events.find((event) => event.kind === 'request' && event.transaction !== first.transaction) as typeof first,
+  )
   assert(second.request.headers.some(({ name }) => name === 'Authorization'))
   gateway.do((agent, now) => agent.respond(second.transaction, 200, [{ name: 'Expires', value: '300' }], NO_BODY, now))
   await until('the engine knows', () => it.said.includes('a trunk registration changed'))
@@ -411,9 +494,28 @@ test('a trunk that must be told where we are is, with its password, and again to
 test('OPTIONS is answered with what we can, unknown methods with 405, INFO in a call with 415', async () => {
   const it = await house()
   const own = await phone('priya')
-  for (const [method, status] of [['OPTIONS', 200], ['SUBSCRIBE', 405]] as const) {
+  for (const [method, status] of [
+    ['OPTIONS', 200],
+    ['SUBSCRIBE', 405],
+  ] as const) {
     own.events.length = 0
-    own.do((agent, now) => agent.request({ method, uri: `sip:${HOST}`, to: it.hop, fromHeader: '<sip:x@y>', toHeader: '<sip:z@y>', credentials: null, headers: [], body: NO_BODY, callId: null }, now).outputs)
+    own.do(
+      (agent, now) =>
+        agent.request(
+          {
+            method,
+            uri: `sip:${HOST}`,
+            to: it.hop,
+            fromHeader: '<sip:x@y>',
+            toHeader: '<sip:z@y>',
+            credentials: null,
+            headers: [],
+            body: NO_BODY,
+            callId: null,
+          },
+          now,
+        ).outputs,
+    )
     const { response } = await own.wait('response')
     assert.equal(response.status, status)
     assert(response.headers.some(({ name, value }) => name === 'Allow' && value.includes('INVITE')))
@@ -439,21 +541,39 @@ test('stopping ends every leg with its event, tells the phones, and frees everyt
 test('orders about legs that nobody knows do nothing', async () => {
   const it = await house()
   const { own, legId } = await talking(it, 'priya')
-  for (const [call, leg] of [['call', 'x'], ['x', legId]] as [CallId, LegId][]) {
+  for (const [call, leg] of [
+    ['call', 'x'],
+    ['x', legId],
+  ] as [CallId, LegId][]) {
     await it.engine.ring(call, leg)
     await it.engine.answer(call, leg)
     await it.engine.hangUp(call, leg, 'failed')
     await it.engine.setHearing(call, new Map())
   }
   assert.deepEqual(it.of(legId), ['ringing', 'answered'])
-  assert.equal(own.events.some((event) => event.kind === 'ended'), false)
+  assert.equal(
+    own.events.some((event) => event.kind === 'ended'),
+    false,
+  )
 })
 
 test('an address that is taken is named in the error', async () => {
   const it = await house()
   const second = makeNativeEngine({
-    sip: { host: HOST, port: it.hop.port }, rtp: { host: HOST }, media: makeNotes(), trunks: [], token, hash, now: Date.now, log: silent,
-    accounts: [], parseNumber: () => null, newId: () => 'x',
+    sip: { host: HOST, port: it.hop.port },
+    rtp: { host: HOST },
+    media: makeNotes(),
+    trunks: [],
+    token,
+    hash,
+    now: Date.now,
+    log: silent,
+    accounts: [],
+    parseNumber: () => null,
+    newId: () => 'x',
   })
-  await assert.rejects(second.start(() => {}), new RegExp(`UDP ${HOST}:${it.hop.port}: EADDRINUSE`))
+  await assert.rejects(
+    second.start(() => {}),
+    new RegExp(`UDP ${HOST}:${it.hop.port}: EADDRINUSE`),
+  )
 })

@@ -100,7 +100,9 @@ export function makeNativeEngine(options: NativeEngineOptions): NativeEngine {
   const registrar = makeRegistrar()
   let running: Running | null = null
   const shell = makeSipShell({
-    ...options.sip, now: options.now, log: options.log,
+    ...options.sip,
+    now: options.now,
+    log: options.log,
     makeAgent: (advertised) => makeUserAgent({ advertised, token: options.token, hash: options.hash, product: PRODUCT }),
     admit: (bytes, from) => running?.door.admit(bytes, from) ?? false,
     onEvent: (event) => (running === null ? undefined : onUaEvent(running, event)),
@@ -142,7 +144,8 @@ export function makeNativeEngine(options: NativeEngineOptions): NativeEngine {
     async hangUp(callId, legId, cause) {
       await withLeg(callId, legId, (desk, leg) => hangUp(desk, leg, cause))
     },
-    registrations: () => registrar.all(options.now()).map(({ name, contact, hop, expiresAt }) => ({ name, contact: writeUri(contact), hop, expiresAt })),
+    registrations: () =>
+      registrar.all(options.now()).map(({ name, contact, hop, expiresAt }) => ({ name, contact: writeUri(contact), hop, expiresAt })),
     address: () => writeHostPort(shell.advertised()),
     sipPort: () => shell.advertised().port,
     counts: () => ({ legs: running?.desk.legs.size ?? 0, sessions: shell.pendingSessions() }),
@@ -164,13 +167,23 @@ function assertNamesAreUnique(accounts: readonly EngineAccount[]): void {
   if (twice !== undefined) throw new Error(`two phones are named ${twice}; a name can belong to one account only`)
 }
 
-async function begin(options: NativeEngineOptions, shell: SipShell, registrar: Registrar, trunks: readonly Trunk[], onEvent: (event: EngineEvent) => void): Promise<Running> {
+async function begin(
+  options: NativeEngineOptions,
+  shell: SipShell,
+  registrar: Registrar,
+  trunks: readonly Trunk[],
+  onEvent: (event: EngineEvent) => void,
+): Promise<Running> {
   const { sip, rtp, accounts, parseNumber, media, newId, now, log, token, hash } = options
   const { host: advertisedHost, port: ownPort } = shell.advertised()
   const realm = sip.realm ?? advertisedHost
   const known = new Map<Trunk, readonly string[]>()
   const world: World = {
-    accounts, trunks, advertisedHost, ownPort, parseNumber,
+    accounts,
+    trunks,
+    advertisedHost,
+    ownPort,
+    parseNumber,
     ownHosts: ownHosts(sip.host, advertisedHost, realm),
     bindings: (name) => registrar.bindings(name, now()),
     trunkAddresses: (trunk) => known.get(trunk) ?? [],
@@ -183,11 +196,23 @@ async function begin(options: NativeEngineOptions, shell: SipShell, registrar: R
   await lookUp()
   const digest = makeDigestServer({ secret: token() + token(), hash })
   const door = makeDoor({
-    realm, world, registrar, digest, now,
+    realm,
+    world,
+    registrar,
+    digest,
+    now,
     onWrongPassword: (host) => log.warn({ host }, 'a wrong SIP password'),
   })
   const desk: LegDesk = {
-    legs: new Map(), bySession: new Map(), byCall: new Map(), media, shell, world, newId, now, log,
+    legs: new Map(),
+    bySession: new Map(),
+    byCall: new Map(),
+    media,
+    shell,
+    world,
+    newId,
+    now,
+    log,
     mediaHost: rtp.advertise ?? (isUnspecified(rtp.host) ? advertisedIp(advertisedHost, rtp.host) : rtp.host),
     trust: (hop) => door.trust(hop),
     report: (event) => tell(onEvent, event, log),
@@ -258,18 +283,27 @@ function contained({ desk, options }: Running, event: Parameters<typeof onSessio
   try {
     onSessionEvent(desk, event)
   } catch (error) {
-    options.log.error({ call: leg?.callId, leg: leg?.legId, event: event.kind, error: error instanceof Error ? error.stack : String(error) }, 'a step of this leg failed')
+    options.log.error(
+      { call: leg?.callId, leg: leg?.legId, event: event.kind, error: error instanceof Error ? error.stack : String(error) },
+      'a step of this leg failed',
+    )
     if (leg !== undefined) giveUp(desk, leg, error)
   }
 }
 
 /** INFO and its like in a call. Digits come as RFC 4733 events only: who sends them otherwise is told so. */
-function withinSession(body: Uint8Array): { readonly status: number; readonly headers: readonly { readonly name: string; readonly value: string }[] } {
+function withinSession(body: Uint8Array): {
+  readonly status: number
+  readonly headers: readonly { readonly name: string; readonly value: string }[]
+} {
   return body.length === 0 ? { status: 200, headers: [] } : { status: 415, headers: [{ name: 'Accept', value: 'application/sdp' }] }
 }
 
 function isNeeded({ registrar, desk, options }: Running, flow: Hop): boolean {
-  return registrar.all(options.now()).some((binding) => sameHop(binding.hop, flow)) || [...desk.legs.values()].some((leg) => leg.hop !== null && sameHop(leg.hop, flow))
+  return (
+    registrar.all(options.now()).some((binding) => sameHop(binding.hop, flow)) ||
+    [...desk.legs.values()].some((leg) => leg.hop !== null && sameHop(leg.hop, flow))
+  )
 }
 
 /** Every name by which a phone may mean us. */

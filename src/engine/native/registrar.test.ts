@@ -71,7 +71,10 @@ test('a refresh moves the binding to where it came from now, and lists the time 
   ask(registrar, { contact: ['<sip:a@h>;expires=100'] }, 0, hop(1))
   assert.deepEqual(listed(ask(registrar, { contact: [] }, 40_500)), ['<sip:a@h>;expires=60'])
   ask(registrar, { contact: ['<sip:a@H>;expires=100'] }, 50_000, hop(2))
-  assert.deepEqual(registrar.bindings('priya', 50_000).map((binding) => binding.hop.port), [2])
+  assert.deepEqual(
+    registrar.bindings('priya', 50_000).map((binding) => binding.hop.port),
+    [2],
+  )
 })
 
 test('several phones of one name are found, the newest first', () => {
@@ -138,7 +141,10 @@ test('when a connection closes, only who was reached over it is gone', () => {
 
 test('whatever is asked, the table stays bounded and holds nothing that has expired', () => {
   const asked = fc.record({
-    contact: fc.array(fc.constantFrom('<sip:a@h>', '<sip:b@h>;expires=0', '<sip:c@h>;expires=90', '<sip:d@h>;expires=1', '*', '<sip:e@h>;expires=7000'), { maxLength: 4 }),
+    contact: fc.array(
+      fc.constantFrom('<sip:a@h>', '<sip:b@h>;expires=0', '<sip:c@h>;expires=90', '<sip:d@h>;expires=1', '*', '<sip:e@h>;expires=7000'),
+      { maxLength: 4 },
+    ),
     expires: fc.constantFrom('0', '60', '3600', 'x'),
     callId: fc.constantFrom('x', 'y'),
     cseq: fc.integer({ min: 0, max: 5 }),

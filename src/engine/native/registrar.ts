@@ -70,7 +70,11 @@ export function makeRegistrar(): Registrar {
     bindings: current,
     all: (now) => [...byName.keys()].flatMap((name) => current(name, now)),
     forgetFlow(hop) {
-      for (const [name, bindings] of [...byName]) keep(name, bindings.filter((binding) => !sameHop(binding.hop, hop)))
+      for (const [name, bindings] of [...byName])
+        keep(
+          name,
+          bindings.filter((binding) => !sameHop(binding.hop, hop)),
+        )
     },
   }
 }
@@ -97,7 +101,15 @@ function applied(before: readonly Binding[], request: SipRequest, name: string, 
     if (seconds > 0 && seconds < MIN_EXPIRES_S) return refused(423, [{ name: 'Min-Expires', value: String(MIN_EXPIRES_S) }])
     after = after.filter((binding) => !sameUri(binding.contact, contact.uri))
     if (seconds === 0) continue
-    const binding: Binding = { name, contact: contact.uri, hop: from, callId, cseq, refreshedAt: now, expiresAt: now + Math.min(seconds, MAX_EXPIRES_S) * 1000 }
+    const binding: Binding = {
+      name,
+      contact: contact.uri,
+      hop: from,
+      callId,
+      cseq,
+      refreshedAt: now,
+      expiresAt: now + Math.min(seconds, MAX_EXPIRES_S) * 1000,
+    }
     after = [binding, ...after].slice(0, MAX_BINDINGS)
   }
   return { kind: 'asked', bindings: after }

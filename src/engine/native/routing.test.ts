@@ -6,7 +6,19 @@ import { NO_BODY, type SipRequest } from '../../sip/message.ts'
 import { parseUri } from '../../sip/uri.ts'
 import type { Hop } from '../../sip/user-agent.ts'
 import type { Binding } from './registrar.ts'
-import { callByName, callByTrunk, claimOf, type Destination, passwordOf, readTrunk, routeOut, type Trunk, type TrunkSettings, userOfTo, type World } from './routing.ts'
+import {
+  callByName,
+  callByTrunk,
+  claimOf,
+  type Destination,
+  passwordOf,
+  readTrunk,
+  routeOut,
+  type Trunk,
+  type TrunkSettings,
+  userOfTo,
+  type World,
+} from './routing.ts'
 
 const at = (text: string): Address => text as Address
 const ACME = 'acme' as AccountId
@@ -18,7 +30,11 @@ const TRUNKS: readonly Trunk[] = [
   trunkOf({ name: 'second', uri: 'sip:203.0.113.9:5080;transport=tcp', username: 'tenant', password: 'secret', numbers: [at('+918022222222')] }),
   trunkOf({ name: 'local', uri: 'sip:127.0.0.1:6000', numbers: [] }),
 ]
-const ADDRESSES: Readonly<Record<string, readonly string[]>> = { first: ['198.51.100.1', '198.51.100.2'], second: ['203.0.113.9'], local: ['127.0.0.1'] }
+const ADDRESSES: Readonly<Record<string, readonly string[]>> = {
+  first: ['198.51.100.1', '198.51.100.2'],
+  second: ['203.0.113.9'],
+  local: ['127.0.0.1'],
+}
 
 const bound = (name: string, contact: string, port: number): Binding => {
   const uri = parseUri(contact)
@@ -28,7 +44,15 @@ const bound = (name: string, contact: string, port: number): Binding => {
 
 const world: World = {
   accounts: [
-    { id: ACME, agents: [{ name: 'priya', password: 'pw-priya' }, { name: 'ravi', password: 'pw-ravi' }, { name: '1001', password: 'pw-1001' }], numbers: [at('+918011111111'), at('+918022222222')] },
+    {
+      id: ACME,
+      agents: [
+        { name: 'priya', password: 'pw-priya' },
+        { name: 'ravi', password: 'pw-ravi' },
+        { name: '1001', password: 'pw-1001' },
+      ],
+      numbers: [at('+918011111111'), at('+918022222222')],
+    },
     { id: OTHER, agents: [{ name: 'olga', password: 'pw-olga' }], numbers: [at('+14155550100')] },
   ],
   trunks: TRUNKS,
@@ -41,7 +65,11 @@ const world: World = {
 }
 
 const request = (uri: string, headers: Readonly<Record<string, string>> = {}): SipRequest => ({
-  kind: 'request', method: 'INVITE', uri, headers: Object.entries(headers).map(([name, value]) => ({ name, value })), body: NO_BODY,
+  kind: 'request',
+  method: 'INVITE',
+  uri,
+  headers: Object.entries(headers).map(([name, value]) => ({ name, value })),
+  body: NO_BODY,
 })
 
 const dial = (to: string, callerId: string, accountId = ACME, within: World = world): Destination | string => {

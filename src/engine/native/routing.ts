@@ -94,12 +94,22 @@ export function routeOut(world: World, order: { readonly accountId: AccountId; r
       const isOurs = world.accounts.some((account) => account.id === order.accountId && account.agents.some((agent) => agent.name === name))
       const binding = isOurs ? world.bindings(name)[0] : undefined
       if (binding === undefined) return { kind: 'nowhere', reason: 'not registered' }
-      return toward({ uri: writeUri(binding.contact), target: binding.hop, to: `sip:${escapeUser(name)}@${bracketed(world.advertisedHost)}`, from: shown(callerId, world.advertisedHost) })
+      return toward({
+        uri: writeUri(binding.contact),
+        target: binding.hop,
+        to: `sip:${escapeUser(name)}@${bracketed(world.advertisedHost)}`,
+        from: shown(callerId, world.advertisedHost),
+      })
     }
     case 'sip': {
       const uri = parseUri(to)
       if (uri === null || uri.scheme !== 'sip') return { kind: 'nowhere', reason: 'address cannot be dialled' }
-      return toward({ uri: writeUri(uri), target: targetOf(uri), to: writeUri({ ...uri, params: new Map(), headers: '' }), from: shown(callerId, world.advertisedHost) })
+      return toward({
+        uri: writeUri(uri),
+        target: targetOf(uri),
+        to: writeUri({ ...uri, params: new Map(), headers: '' }),
+        from: shown(callerId, world.advertisedHost),
+      })
     }
     case 'number': {
       const trunk = world.trunks.find((each) => each.settings.numbers.includes(callerId)) ?? world.trunks[0]
@@ -143,7 +153,12 @@ export interface Caller {
 /** The call that somebody with that proved name wants, or null when it leads nowhere (404). */
 export function callByName(world: World, username: string, request: SipRequest): Caller | null {
   const account = accountOfAgent(world, username)
-  if (account === null) return callByTrunk(world, world.trunks.filter((trunk) => trunk.settings.username === username), request)
+  if (account === null)
+    return callByTrunk(
+      world,
+      world.trunks.filter((trunk) => trunk.settings.username === username),
+      request,
+    )
   const dialled = dialledBy(world, account, request)
   return dialled === null ? null : { accountId: account.id, from: clientAddress(username), dialled, source: 'agent' }
 }
@@ -186,7 +201,13 @@ interface Ends {
 
 const toward = ({ uri, target, to, from, credentials = null }: Ends): Route => ({
   kind: 'to',
-  destination: { uri, target: { transport: target.transport, host: target.host, port: target.port }, fromHeader: `<${from}>`, toHeader: `<${to}>`, credentials },
+  destination: {
+    uri,
+    target: { transport: target.transport, host: target.host, port: target.port },
+    fromHeader: `<${from}>`,
+    toHeader: `<${to}>`,
+    credentials,
+  },
 })
 
 const bracketed = (host: string): string => writeHostPort({ host, port: null })

@@ -1,7 +1,20 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type AudioDescription, bothLaws, chooseLaw, MAX_SDP_BYTES, MAX_STREAMS, mirrored, type OurEnd, readAnswer, readOffer, termsOf, writeAnswer, writeOffer } from './sdp.ts'
+import {
+  type AudioDescription,
+  bothLaws,
+  chooseLaw,
+  MAX_SDP_BYTES,
+  MAX_STREAMS,
+  mirrored,
+  type OurEnd,
+  readAnswer,
+  readOffer,
+  termsOf,
+  writeAnswer,
+  writeOffer,
+} from './sdp.ts'
 
 const bytes = (text: string): Uint8Array => Buffer.from(text)
 const sdp = (lines: readonly string[]): Uint8Array => bytes(`${lines.join('\r\n')}\r\n`)
@@ -20,8 +33,14 @@ function audioOf(body: Uint8Array): AudioDescription {
 test('an ordinary offer is read whole', () => {
   const audio = audioOf(offer(AUDIO, 'a=rtpmap:0 PCMU/8000', 'a=rtpmap:8 PCMA/8000', 'a=rtpmap:101 telephone-event/8000', 'a=ptime:30', 'a=sendrecv'))
   assert.deepEqual(audio, {
-    host: '192.0.2.1', port: 4000, laws: ['pcmu', 'pcma'], digitsPayloadType: 101, ptimeMs: 30, direction: 'sendrecv',
-    streams: [{ type: 'audio', port: 4000, protocol: 'RTP/AVP', formats: ['0', '8', '101'] }], audioAt: 0,
+    host: '192.0.2.1',
+    port: 4000,
+    laws: ['pcmu', 'pcma'],
+    digitsPayloadType: 101,
+    ptimeMs: 30,
+    direction: 'sendrecv',
+    streams: [{ type: 'audio', port: 4000, protocol: 'RTP/AVP', formats: ['0', '8', '101'] }],
+    audioAt: 0,
   })
 })
 
@@ -148,20 +167,50 @@ for (const [title, body, status] of REFUSED) {
 }
 
 test('the first stream that can be carried is taken, the others are answered with port 0 in their places', () => {
-  const audio = audioOf(offer('m=audio 4000 RTP/SAVP 0', 'm=video 5000 RTP/AVP 31 32', 'm=audio 6000 RTP/AVP 8 97', 'a=rtpmap:97 telephone-event/8000', 'm=audio 7000 RTP/AVP 0'))
+  const audio = audioOf(
+    offer(
+      'm=audio 4000 RTP/SAVP 0',
+      'm=video 5000 RTP/AVP 31 32',
+      'm=audio 6000 RTP/AVP 8 97',
+      'a=rtpmap:97 telephone-event/8000',
+      'm=audio 7000 RTP/AVP 0',
+    ),
+  )
   assert.equal(audio.audioAt, 2)
   assert.deepEqual(writeAnswer(ours, audio, 'pcma').split('\r\n'), [
-    'v=0', 'o=- 77 3 IN IP4 127.0.0.1', 's=-', 'c=IN IP4 127.0.0.1', 't=0 0',
-    'm=audio 0 RTP/SAVP 0', 'm=video 0 RTP/AVP 31 32',
-    'm=audio 20000 RTP/AVP 8 97', 'a=rtpmap:8 PCMA/8000', 'a=rtpmap:97 telephone-event/8000', 'a=fmtp:97 0-16', 'a=ptime:20', 'a=sendrecv',
-    'm=audio 0 RTP/AVP 0', '',
+    'v=0',
+    'o=- 77 3 IN IP4 127.0.0.1',
+    's=-',
+    'c=IN IP4 127.0.0.1',
+    't=0 0',
+    'm=audio 0 RTP/SAVP 0',
+    'm=video 0 RTP/AVP 31 32',
+    'm=audio 20000 RTP/AVP 8 97',
+    'a=rtpmap:8 PCMA/8000',
+    'a=rtpmap:97 telephone-event/8000',
+    'a=fmtp:97 0-16',
+    'a=ptime:20',
+    'a=sendrecv',
+    'm=audio 0 RTP/AVP 0',
+    '',
   ])
 })
 
 test('our offer names both laws, the preferred first, and digits', () => {
   assert.deepEqual(writeOffer({ ...ours, host: '::1' }, bothLaws('pcma')).split('\r\n'), [
-    'v=0', 'o=- 77 3 IN IP6 ::1', 's=-', 'c=IN IP6 ::1', 't=0 0',
-    'm=audio 20000 RTP/AVP 8 0 101', 'a=rtpmap:8 PCMA/8000', 'a=rtpmap:0 PCMU/8000', 'a=rtpmap:101 telephone-event/8000', 'a=fmtp:101 0-16', 'a=ptime:20', 'a=sendrecv', '',
+    'v=0',
+    'o=- 77 3 IN IP6 ::1',
+    's=-',
+    'c=IN IP6 ::1',
+    't=0 0',
+    'm=audio 20000 RTP/AVP 8 0 101',
+    'a=rtpmap:8 PCMA/8000',
+    'a=rtpmap:0 PCMU/8000',
+    'a=rtpmap:101 telephone-event/8000',
+    'a=fmtp:101 0-16',
+    'a=ptime:20',
+    'a=sendrecv',
+    '',
   ])
   assert.deepEqual(bothLaws('pcmu'), ['pcmu', 'pcma'])
 })
@@ -169,7 +218,12 @@ test('our offer names both laws, the preferred first, and digits', () => {
 test('what we offer we can read, and answer', () => {
   const audio = audioOf(bytes(writeOffer(ours, ['pcma', 'pcmu'])))
   assert.deepEqual(termsOf(audio, chooseLaw(audio, null)), {
-    remote: { host: '127.0.0.1', port: 20_000 }, law: 'pcma', digitsPayloadType: 101, ptimeMs: 20, phoneReceives: true, phoneSends: true,
+    remote: { host: '127.0.0.1', port: 20_000 },
+    law: 'pcma',
+    digitsPayloadType: 101,
+    ptimeMs: 20,
+    phoneReceives: true,
+    phoneSends: true,
   })
   const answer = readAnswer(bytes(writeAnswer(ours, audio, 'pcma')), ['pcma', 'pcmu'])
   assert.deepEqual(answer.kind === 'audio' && answer.audio.laws, ['pcma'])

@@ -125,7 +125,9 @@ export function writeOffer(ours: OurEnd, laws: readonly Law[]): string {
 export function writeAnswer(ours: OurEnd, offer: AudioDescription, law: Law): string {
   const { digitsPayloadType, ptimeMs } = offer
   const accepted = audioLines({ port: ours.port, laws: [law], digitsPayloadType, ptimeMs, direction: mirrored(offer.direction) })
-  const streams = offer.streams.flatMap((stream, at) => (at === offer.audioAt ? accepted : [`m=${stream.type} 0 ${stream.protocol} ${stream.formats.join(' ')}`]))
+  const streams = offer.streams.flatMap((stream, at) =>
+    at === offer.audioAt ? accepted : [`m=${stream.type} 0 ${stream.protocol} ${stream.formats.join(' ')}`],
+  )
   return lines([...sessionLines(ours), ...streams])
 }
 
@@ -147,7 +149,12 @@ export function mirrored(direction: Direction): Direction {
 
 /** What we use of the library's result; its values are numbers where the text is one. */
 interface ParsedMedia {
-  readonly rtp?: readonly { readonly payload: number | string; readonly codec: string | number; readonly rate?: number | string; readonly encoding?: number | string }[]
+  readonly rtp?: readonly {
+    readonly payload: number | string
+    readonly codec: string | number
+    readonly rate?: number | string
+    readonly encoding?: number | string
+  }[]
   readonly connection?: { readonly version: number | string; readonly ip: string | number }
   readonly direction?: string
   readonly ptime?: number | string
@@ -226,7 +233,10 @@ function lawOf(format: string, media: ParsedMedia): Law | null {
 
 function digitsOf(stream: Stream, media: ParsedMedia): number | null {
   const map = media.rtp?.find(
-    (entry) => stream.formats.includes(String(entry.payload)) && String(entry.codec).toLowerCase() === 'telephone-event' && Number(entry.rate) === SAMPLE_RATE_HZ,
+    (entry) =>
+      stream.formats.includes(String(entry.payload)) &&
+      String(entry.codec).toLowerCase() === 'telephone-event' &&
+      Number(entry.rate) === SAMPLE_RATE_HZ,
   )
   const payloadType = Number(map?.payload)
   return payloadType >= 96 && payloadType <= 127 ? payloadType : null

@@ -39,7 +39,11 @@ async function bench(wrap: (agent: UserAgent) => UserAgent = (agent) => agent): 
   const errors: string[] = []
   const state = { aheadMs: 0, isNeeded: false, onEvent: (_event: UaEvent): void => {} }
   const shell = makeSipShell({
-    host: HOST, port: 0, now: () => Date.now() + state.aheadMs, admit: () => true, isNeeded: () => state.isNeeded,
+    host: HOST,
+    port: 0,
+    now: () => Date.now() + state.aheadMs,
+    admit: () => true,
+    isNeeded: () => state.isNeeded,
     onFlowClosed: (flow) => closed.push(flow),
     onEvent(event) {
       events.push(event)
@@ -47,7 +51,14 @@ async function bench(wrap: (agent: UserAgent) => UserAgent = (agent) => agent): 
     },
     log: { info: () => {}, warn: () => {}, error: (_, message) => errors.push(message) },
     makeAgent: (advertised) =>
-      wrap(makeUserAgent({ advertised, token: () => `token${++tokens}aaaaaaaa`, hash: (algorithm, text) => createHash(algorithm).update(text).digest('hex'), product: 'x' })),
+      wrap(
+        makeUserAgent({
+          advertised,
+          token: () => `token${++tokens}aaaaaaaa`,
+          hash: (algorithm, text) => createHash(algorithm).update(text).digest('hex'),
+          product: 'x',
+        }),
+      ),
   })
   await shell.open()
   open.push(() => shell.close())

@@ -105,8 +105,18 @@ export function makeSipShell(options: SipShellOptions): SipShell {
   const family = isIPv6(options.host) ? 6 : 4
   const host = options.advertise ?? (isUnspecified(options.host) ? outerAddress(family) : options.host)
   const shell: Shell = {
-    options, family, connections: new Map(), names: new Map(), udp: null, tcp: null, agent: null,
-    advertised: { host, port: options.port }, timer: null, timerAt: Number.POSITIVE_INFINITY, housekeeper: null, isClosed: false,
+    options,
+    family,
+    connections: new Map(),
+    names: new Map(),
+    udp: null,
+    tcp: null,
+    agent: null,
+    advertised: { host, port: options.port },
+    timer: null,
+    timerAt: Number.POSITIVE_INFINITY,
+    housekeeper: null,
+    isClosed: false,
   }
   return {
     open: () => open(shell),
@@ -154,9 +164,15 @@ async function open(shell: Shell): Promise<void> {
 async function bindUdp(shell: Shell, port: number): Promise<UdpSocket> {
   const { host, log } = shell.options
   // Addresses are always literals here; Node would ask the resolver's thread pool for each datagram.
-  const literal = (address: string, _family: unknown, done: (error: null, address: string, family: number) => void): void => done(null, address, shell.family)
+  const literal = (address: string, _family: unknown, done: (error: null, address: string, family: number) => void): void =>
+    done(null, address, shell.family)
   const lookup = literal as unknown as NonNullable<Parameters<typeof createSocket>[0] & object>['lookup']
-  const socket = createSocket({ type: shell.family === 6 ? 'udp6' : 'udp4', ipv6Only: shell.family === 6, recvBufferSize: RECEIVE_BUFFER_BYTES, ...(lookup ? { lookup } : {}) })
+  const socket = createSocket({
+    type: shell.family === 6 ? 'udp6' : 'udp4',
+    ipv6Only: shell.family === 6,
+    recvBufferSize: RECEIVE_BUFFER_BYTES,
+    ...(lookup ? { lookup } : {}),
+  })
   await new Promise<void>((done, fail) => {
     socket.once('error', (error) => fail(new Error(`SIP cannot listen on UDP ${host}:${port}: ${codeOf(error)}`, { cause: error })))
     socket.bind(port, host, done)
@@ -181,7 +197,10 @@ async function listen(shell: Shell, port: number): Promise<Server> {
   return server
 }
 
-function drive<T extends readonly Output[] | { readonly outputs: readonly Output[] }>(shell: Shell, act: (agent: UserAgent, now: number) => T): T | undefined {
+function drive<T extends readonly Output[] | { readonly outputs: readonly Output[] }>(
+  shell: Shell,
+  act: (agent: UserAgent, now: number) => T,
+): T | undefined {
   const { agent, options } = shell
   if (agent === null || shell.isClosed) return undefined
   try {
@@ -220,11 +239,14 @@ function arm(shell: Shell): void {
   if (at === null || at >= shell.timerAt || shell.isClosed) return
   if (shell.timer !== null) clearTimeout(shell.timer)
   shell.timerAt = at
-  shell.timer = setTimeout(() => {
-    shell.timer = null
-    shell.timerAt = Number.POSITIVE_INFINITY
-    drive(shell, (agent, now) => agent.due(now))
-  }, Math.max(0, at - shell.options.now()))
+  shell.timer = setTimeout(
+    () => {
+      shell.timer = null
+      shell.timerAt = Number.POSITIVE_INFINITY
+      drive(shell, (agent, now) => agent.due(now))
+    },
+    Math.max(0, at - shell.options.now()),
+  )
 }
 
 function receive(shell: Shell, bytes: Uint8Array, from: Hop): void {

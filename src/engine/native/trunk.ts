@@ -63,7 +63,15 @@ export function keepRegistered(options: TrunkRegistrationsOptions): TrunkRegistr
       if (line === undefined) return
       asked.delete(event.transaction)
       const isGood = event.kind === 'response' && event.response.status < 300
-      if (isGood !== line.isRegistered) options.log.info({ trunk: line.trunk.settings.name, registered: isGood, ...(event.kind === 'response' ? { status: event.response.status } : { reason: event.reason }) }, 'a trunk registration changed')
+      if (isGood !== line.isRegistered)
+        options.log.info(
+          {
+            trunk: line.trunk.settings.name,
+            registered: isGood,
+            ...(event.kind === 'response' ? { status: event.response.status } : { reason: event.reason }),
+          },
+          'a trunk registration changed',
+        )
       line.isRegistered = isGood
       again(line, isGood && event.kind === 'response' ? refreshMs(event.response) : RETRY_MS)
     },
@@ -87,8 +95,15 @@ async function register({ shell, trust, log }: TrunkRegistrationsOptions, line: 
   const uri = `sip:${writeHostPort({ host: target.host, port: target.port })}`
   const self = `<sip:${settings.username ?? settings.name}@${host}>`
   const order = {
-    method: 'REGISTER', uri, to: hop, fromHeader: self, toHeader: self, credentials: credentialsOf(settings), callId: line.callId,
-    headers: [{ name: 'Expires', value: String(expiresS) }], body: new Uint8Array(0),
+    method: 'REGISTER',
+    uri,
+    to: hop,
+    fromHeader: self,
+    toHeader: self,
+    credentials: credentialsOf(settings),
+    callId: line.callId,
+    headers: [{ name: 'Expires', value: String(expiresS) }],
+    body: new Uint8Array(0),
   }
   const sent = shell.drive((agent, now) => agent.request(order, now))
   if (sent === undefined) return null
