@@ -3,7 +3,8 @@
  * are made to hurt a parser. Prints two tables; exits 1 when anything throws, a parse takes above 10 ms, or its time
  * grows faster than its input.
  *
- * A parse that took too long is timed again: what the machine did meanwhile does not happen three times in a row.
+ * A parse that took long is timed again by the CPU time of this thread, the best of five: on a busy machine the clock also
+ * counts what others did meanwhile.
  */
 import { parseArgs } from 'node:util'
 import { makeFramer } from '../src/sip/framing.ts'
@@ -11,6 +12,8 @@ import { parseMessage } from '../src/sip/parse.ts'
 import { examine, HOSTILE, mutant, seededChance, sipCorpus } from '../test/sip-mutants.ts'
 
 const WORST_ALLOWED_MS = 10
+/** A parse below this is not timed again. */
+const NOTABLE_MS = 0.2
 /** Sizes that the growth is measured between. Four times the input may take eight times as long, not sixteen. */
 const SMALL_BYTES = 16_000
 const LARGE_BYTES = 64_000
@@ -32,17 +35,17 @@ function fuzz(seconds: number, seed: number): void {
   const chance = seededChance(seed)
   const counts = { cases: 0, read: 0, refused: 0, threw: 0 }
   let worstMs = 0
-  let worstRepeatedMs = 0
+  let worstCpuMs = 0
   const until = performance.now() + seconds * 1000
   while (performance.now() < until) {
     const bytes = mutant(corpus, chance)
     counts.cases += 1
     const onceMs = timeMs(() => parseMessage(bytes))
     worstMs = Math.max(worstMs, onceMs)
-    if (onceMs > worstRepeatedMs)
-      worstRepeatedMs = Math.max(
-        worstRepeatedMs,
-        bestOf(3, () => parseMessage(bytes)),
+    if (onceMs > Math.max(NOTABLE_MS, worstCpuMs))
+      worstCpuMs = Math.max(
+        worstCpuMs,
+        bestCpuMs(() => parseMessage(bytes)),
       )
     try {
       counts[examine(bytes, chance)] += 1
@@ -51,8 +54,8 @@ function fuzz(seconds: number, seed: number): void {
       failures.push(`${error instanceof Error ? error.message : String(error)} on ${bytes.toString('base64').slice(0, 3000)}`)
     }
   }
-  if (worstRepeatedMs > WORST_ALLOWED_MS) failures.push(`a parse takes ${worstRepeatedMs.toFixed(2)} ms`)
-  console.table([{ seconds, ...counts, 'worst parse ms': round(worstMs), 'worst repeated ms': round(worstRepeatedMs) }])
+  if (worstCpuMs > WORST_ALLOWED_MS) failures.push(`a parse takes ${worstCpuMs.toFixed(2)} ms`)
+  console.table([{ seconds, ...counts, 'worst parse ms': round(worstMs), 'worst parse CPU ms': round(worstCpuMs) }])
 }
 
 function hurt(): void {
@@ -99,6 +102,16 @@ function byteByByte(bytes: Buffer): void {
 
 function bestOf(times: number, work: () => unknown): number {
   return Math.min(...Array.from({ length: times }, () => timeMs(work)))
+}
+
+function bestCpuMs(work: () => unknown): number {
+  const times = Array.from({ length: 5 }, () => {
+    const before = process.threadCpuUsage()
+    work()
+    const used = process.threadCpuUsage(before)
+    return (used.user + used.system) / 1000
+  })
+  return Math.min(...times)
 }
 
 function timeMs(work: () => unknown): number {
