@@ -73,7 +73,10 @@ function partPair(part: string): readonly [string, string] | 'file' | null {
   const delimiterEnd = part.indexOf('\r\n')
   const headersEnd = part.indexOf('\r\n\r\n', delimiterEnd)
   if (delimiterEnd === -1 || headersEnd === -1 || !BLANKS.test(part.slice(0, delimiterEnd))) return null
-  const disposition = part.slice(delimiterEnd, headersEnd).split('\r\n').find((line) => DISPOSITION.test(line))
+  const disposition = part
+    .slice(delimiterEnd, headersEnd)
+    .split('\r\n')
+    .find((line) => DISPOSITION.test(line))
   if (disposition === undefined) return null
   let name: string | null = null
   for (const [, parameter = '', quoted, bare = ''] of disposition.matchAll(DISPOSITION_PARAMETER)) {

@@ -6,11 +6,20 @@ import type { CallbackContentType, CallbackEvent, EndCause, Leg, Subscription } 
 import { type CallbackBody, callCallback, legCallback } from './callback.ts'
 
 const OPTIONS = { timeZone: IST, boundary: 'earshot-0123456789abcdef' } as const
-const subscription = (contentType: CallbackContentType): Subscription => ({ url: 'https://crm.example.com/', events: ['answered', 'terminal'], contentType })
+const subscription = (contentType: CallbackContentType): Subscription => ({
+  url: 'https://crm.example.com/',
+  events: ['answered', 'terminal'],
+  contentType,
+})
 
 const whispered: Leg = {
-  ...monitorLeg, monitoring: { mode: 'whisper', targetLegId: agentLeg.id }, lastAction: 'whisper', customField: 'LegsCustom',
-  createdAt: ist('2021-02-08 19:33:59'), updatedAt: ist('2021-02-08 19:34:53'), subscription: subscription('application/json'),
+  ...monitorLeg,
+  monitoring: { mode: 'whisper', targetLegId: agentLeg.id },
+  lastAction: 'whisper',
+  customField: 'LegsCustom',
+  createdAt: ist('2021-02-08 19:33:59'),
+  updatedAt: ist('2021-02-08 19:34:53'),
+  subscription: subscription('application/json'),
   state: { status: 'ended', endedAt: ist('2021-02-08 19:34:53'), answeredAt: ist('2021-02-08 19:34:01'), cause: 'completed' },
 }
 
@@ -21,8 +30,20 @@ async function formOf({ contentType, body }: CallbackBody): Promise<readonly (re
 
 const keysOf = (body: string): readonly string[] => Object.keys(JSON.parse(body))
 const LEG_KEYS = [
-  'LegSid', 'CallSid', 'AccountSid', 'DateCreated', 'DateUpdated', 'StartTime', 'EndTime', 'PhoneNumber', 'Status', 'OnCallDuration', 'Origin', 'LastAction',
-  'CustomField', 'EventType',
+  'LegSid',
+  'CallSid',
+  'AccountSid',
+  'DateCreated',
+  'DateUpdated',
+  'StartTime',
+  'EndTime',
+  'PhoneNumber',
+  'Status',
+  'OnCallDuration',
+  'Origin',
+  'LastAction',
+  'CustomField',
+  'EventType',
 ]
 
 test('[C26] a leg’s terminal callback in JSON is the vendor’s example', () => {
@@ -32,17 +53,25 @@ test('[C26] a leg’s terminal callback in JSON is the vendor’s example', () =
 })
 
 test('[C26] in multipart, the default, it has the same flat keys with the same values', async () => {
-  for (const leg of [{ ...whispered, subscription: subscription('multipart/form-data') }, { ...whispered, subscription: null }]) {
+  for (const leg of [
+    { ...whispered, subscription: subscription('multipart/form-data') },
+    { ...whispered, subscription: null },
+  ]) {
     const sent = legCallback(liveCall, leg, 'terminal', OPTIONS)
     assert.equal(sent.contentType, 'multipart/form-data; boundary=earshot-0123456789abcdef')
     assert.deepEqual(Object.fromEntries(await formOf(sent)), JSON.parse(exampleJson('leg-callback.json')))
-    assert.deepEqual((await formOf(sent)).map(([name]) => name), LEG_KEYS)
+    assert.deepEqual(
+      (await formOf(sent)).map(([name]) => name),
+      LEG_KEYS,
+    )
   }
 })
 
 test('[C26] multipart, byte for byte', () => {
   const { body } = legCallback(liveCall, { ...whispered, subscription: null }, 'terminal', OPTIONS)
-  assert.ok(body.startsWith(`--${OPTIONS.boundary}\r\nContent-Disposition: form-data; name="LegSid"\r\n\r\n${whispered.id}\r\n--${OPTIONS.boundary}\r\n`))
+  assert.ok(
+    body.startsWith(`--${OPTIONS.boundary}\r\nContent-Disposition: form-data; name="LegSid"\r\n\r\n${whispered.id}\r\n--${OPTIONS.boundary}\r\n`),
+  )
   assert.ok(body.endsWith(`name="EventType"\r\n\r\nterminal\r\n--${OPTIONS.boundary}--\r\n`))
 })
 
@@ -56,7 +85,10 @@ test('[C26] every value is a string in both encodings, and nothing is missing', 
 test('[C26] answered has no EndTime, is in progress and has no duration', () => {
   const answered: Leg = { ...whispered, state: { status: 'answered', answeredAt: ist('2021-02-08 19:34:01') } }
   const body = JSON.parse(legCallback(liveCall, answered, 'answered', OPTIONS).body)
-  assert.deepEqual([body.EventType, body.EndTime, body.Status, body.OnCallDuration, body.StartTime], ['answered', '', 'in-progress', '0', '2021-02-08 19:33:59'])
+  assert.deepEqual(
+    [body.EventType, body.EndTime, body.Status, body.OnCallDuration, body.StartTime],
+    ['answered', '', 'in-progress', '0', '2021-02-08 19:33:59'],
+  )
 })
 
 test('[C26] answered stays what it was when the leg has ended by the time its body is made', () => {
@@ -92,18 +124,33 @@ test('[C26] a custom field arrives as it was given, in both encodings', async ()
   const inJson = legCallback(liveCall, { ...whispered, customField }, 'terminal', OPTIONS)
   assert.equal(JSON.parse(inJson.body).CustomField, customField)
   const inForm = legCallback(liveCall, { ...whispered, customField, subscription: null }, 'terminal', OPTIONS)
-  assert.equal(Object.fromEntries(await formOf(inForm))['CustomField'], customField)
+  assert.equal(Object.fromEntries(await formOf(inForm)).CustomField, customField)
 })
 
 const subscribed = (call: Call, contentType: CallbackContentType): Call => ({ ...call, subscription: subscription(contentType) })
-const callBody = (call: Call, event: CallbackEvent): Record<string, unknown> => JSON.parse(callCallback(subscribed(call, 'application/json'), event, OPTIONS).body)
+const callBody = (call: Call, event: CallbackEvent): Record<string, unknown> =>
+  JSON.parse(callCallback(subscribed(call, 'application/json'), event, OPTIONS).body)
 
 test('[C32] a call’s terminal callback in JSON', () => {
   assert.deepEqual(callBody({ ...endedCall, customField: 'order 7' }, 'terminal'), {
-    CallSid: endedCall.id, EventType: 'terminal', DateCreated: '2017-03-03 10:48:33', DateUpdated: '2017-03-03 10:49:50', Status: 'completed',
-    To: '09876538847', From: '09876530240', PhoneNumberSid: '08040404890', StartTime: '2017-03-03 10:48:33', EndTime: '2017-03-03 10:49:50',
-    Direction: 'outbound-api', ConversationDuration: 8, RecordingUrl: '', CustomField: 'order 7',
-    Legs: [{ OnCallDuration: 21, Status: 'completed', AnsweredBy: 'NA' }, { OnCallDuration: 8, Status: 'completed', AnsweredBy: 'NotSure' }],
+    CallSid: endedCall.id,
+    EventType: 'terminal',
+    DateCreated: '2017-03-03 10:48:33',
+    DateUpdated: '2017-03-03 10:49:50',
+    Status: 'completed',
+    To: '09876538847',
+    From: '09876530240',
+    PhoneNumberSid: '08040404890',
+    StartTime: '2017-03-03 10:48:33',
+    EndTime: '2017-03-03 10:49:50',
+    Direction: 'outbound-api',
+    ConversationDuration: 8,
+    RecordingUrl: '',
+    CustomField: 'order 7',
+    Legs: [
+      { OnCallDuration: 21, Status: 'completed', AnsweredBy: 'NA' },
+      { OnCallDuration: 8, Status: 'completed', AnsweredBy: 'NotSure' },
+    ],
   })
 })
 
@@ -113,24 +160,33 @@ test('[C32] in multipart its legs are flattened', async () => {
   assert.equal(form['Legs[0][OnCallDuration]'], '21')
   assert.equal(form['Legs[1][OnCallDuration]'], '8')
   assert.equal(form['Legs[1][AnsweredBy]'], 'NotSure')
-  assert.equal(form['ConversationDuration'], '8')
-  assert.equal(form['Legs'], undefined)
+  assert.equal(form.ConversationDuration, '8')
+  assert.equal(form.Legs, undefined)
 })
 
 const talking: Leg = { ...customerLeg, state: { status: 'answered', answeredAt: ist('2020-12-22 17:31:20') } }
 
 test('[C32] when the first party answers, the second has no status yet; when the second does, both are in progress', () => {
   const first = callBody(liveCall, 'answered')
-  assert.deepEqual([first['EventType'], first['Status'], first['EndTime'], first['ConversationDuration']], ['answered', 'in-progress', '', 0])
-  assert.deepEqual((first['Legs'] as readonly { Status: string }[]).map((leg) => leg.Status), ['in-progress', ''])
+  assert.deepEqual([first.EventType, first.Status, first.EndTime, first.ConversationDuration], ['answered', 'in-progress', '', 0])
+  assert.deepEqual(
+    (first.Legs as readonly { Status: string }[]).map((leg) => leg.Status),
+    ['in-progress', ''],
+  )
   const second = callBody({ ...liveCall, legs: [agentLeg, talking] }, 'answered')
-  assert.deepEqual((second['Legs'] as readonly { Status: string }[]).map((leg) => leg.Status), ['in-progress', 'in-progress'])
+  assert.deepEqual(
+    (second.Legs as readonly { Status: string }[]).map((leg) => leg.Status),
+    ['in-progress', 'in-progress'],
+  )
 })
 
 test('[C32] a party that was never dialled is "null" in the end, and supervisors are no legs of it', () => {
   const endedAt = liveCall.updatedAt
   const unanswered: Leg = { ...agentLeg, state: { status: 'ended', endedAt, answeredAt: null, cause: 'no-answer' } }
   const body = callBody({ ...liveCall, legs: [unanswered, monitorLeg], state: { status: 'ended', outcome: 'no-answer', endedAt } }, 'terminal')
-  assert.equal(body['Status'], 'no-answer')
-  assert.deepEqual(body['Legs'], [{ OnCallDuration: 0, Status: 'no-answer', AnsweredBy: 'NA' }, { OnCallDuration: 0, Status: 'null', AnsweredBy: 'NotSure' }])
+  assert.equal(body.Status, 'no-answer')
+  assert.deepEqual(body.Legs, [
+    { OnCallDuration: 0, Status: 'no-answer', AnsweredBy: 'NA' },
+    { OnCallDuration: 0, Status: 'null', AnsweredBy: 'NotSure' },
+  ])
 })

@@ -84,7 +84,11 @@ function partiesOf(call: Call, event: CallbackEvent): readonly Readonly<Record<s
   const legs = call.legs.filter(isConversation)
   return Array.from({ length: Math.max(PARTIES, legs.length) }, (_, n) => {
     const leg = legs[n]
-    return { OnCallDuration: leg ? wholeSeconds(onCallMs(leg)) : 0, Status: partyStatus(leg, event), AnsweredBy: n === 0 ? ANSWERED_BY.first : ANSWERED_BY.others }
+    return {
+      OnCallDuration: leg ? wholeSeconds(onCallMs(leg)) : 0,
+      Status: partyStatus(leg, event),
+      AnsweredBy: n === 0 ? ANSWERED_BY.first : ANSWERED_BY.others,
+    }
   })
 }
 

@@ -18,15 +18,25 @@ test('[C9] the three documented failures in XML, to the letter', () => {
 
 test('[C8] in JSON the status is a number, under Code for exactly the two documented 404s', () => {
   assert.equal(jsonOf(new DomainError('call-not-in-progress')), '{"RestException":{"Code":404,"Message":"Given callSID is not in-progress"}}')
-  assert.equal(jsonOf(new DomainError('leg-not-found')), '{"RestException":{"Code":404,"Message":"Given legSID does not exist. Please check the legSID passed"}}')
-  assert.equal(jsonOf(new DomainError('invalid-parameter', 'PhoneNumber')), '{"RestException":{"Status":400,"Message":"Invalid Parameter: PhoneNumber is missing or invalid"}}')
+  assert.equal(
+    jsonOf(new DomainError('leg-not-found')),
+    '{"RestException":{"Code":404,"Message":"Given legSID does not exist. Please check the legSID passed"}}',
+  )
+  assert.equal(
+    jsonOf(new DomainError('invalid-parameter', 'PhoneNumber')),
+    '{"RestException":{"Status":400,"Message":"Invalid Parameter: PhoneNumber is missing or invalid"}}',
+  )
   const withCode = DOMAIN_ERRORS.filter((code) => domainError(new DomainError(code, 'X')).key === 'Code')
   assert.deepEqual(withCode, ['call-not-in-progress', 'leg-not-found'])
 })
 
 test('[C9] other parameters use the same template', () => {
   for (const name of ['Action', 'TargetLegSid', 'StatusCallback', 'CustomField', 'TimeOut', 'From']) {
-    assert.deepEqual(domainError(new DomainError('invalid-parameter', name)), { status: 400, key: 'Status', message: `Invalid Parameter: ${name} is missing or invalid` })
+    assert.deepEqual(domainError(new DomainError('invalid-parameter', name)), {
+      status: 400,
+      key: 'Status',
+      message: `Invalid Parameter: ${name} is missing or invalid`,
+    })
   }
 })
 
@@ -47,7 +57,9 @@ test('[C10] each refusal of the domain has its status', () => {
 })
 
 test('[C10] every 403 says which right or limit it is about', () => {
-  const messages = DOMAIN_ERRORS.map((code) => domainError(new DomainError(code))).filter(({ status }) => status === 403).map(({ message }) => message)
+  const messages = DOMAIN_ERRORS.map((code) => domainError(new DomainError(code)))
+    .filter(({ status }) => status === 403)
+    .map(({ message }) => message)
   assert.equal(new Set(messages).size, 4)
 })
 
@@ -59,8 +71,19 @@ test('[C10] the detail of a refusal is for the log, not for the caller', () => {
 
 test('[C10] each refusal of HTTP has its status', () => {
   const expected: Readonly<Record<HttpErrorCode, number>> = {
-    'bad-request': 400, unauthorized: 401, 'not-found': 404, 'method-not-allowed': 405, 'request-timeout': 408, 'too-large': 413, 'uri-too-long': 414,
-    'unsupported-media-type': 415, 'expectation-failed': 417, 'too-many-requests': 429, 'headers-too-large': 431, internal: 500, unavailable: 503,
+    'bad-request': 400,
+    unauthorized: 401,
+    'not-found': 404,
+    'method-not-allowed': 405,
+    'request-timeout': 408,
+    'too-large': 413,
+    'uri-too-long': 414,
+    'unsupported-media-type': 415,
+    'expectation-failed': 417,
+    'too-many-requests': 429,
+    'headers-too-large': 431,
+    internal: 500,
+    unavailable: 503,
   }
   for (const [code, status] of Object.entries(expected) as [HttpErrorCode, number][]) {
     assert.equal(httpError(code).status, status)

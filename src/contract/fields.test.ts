@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { canonicalText, type Fields, fieldsFromJson, fieldsFromPairs, MAX_VALUES, valueOf, valuesOf } from './fields.ts'
+import { canonicalText, type Fields, fieldsFromJson, fieldsFromPairs, MAX_VALUES, lastValue, allValues } from './fields.ts'
 
 const pairs = (...given: (readonly [string, string])[]): Fields => fieldsFromPairs(given) ?? assert.fail('too many values')
 const json = (value: unknown): Fields => fieldsFromJson(value) ?? assert.fail('no fields')
@@ -20,40 +20,49 @@ test('[C3] a repeated field may be spelled in every way, and keeps its order', (
     json({ 'E[0]': 'a', 'E[1]': 'b' }),
     json({ E: 'a', 'E[0]': 'b' }),
   ]
-  for (const fields of spellings) assert.deepEqual(valuesOf(fields, 'E'), ['a', 'b'])
+  for (const fields of spellings) assert.deepEqual(allValues(fields, 'E'), ['a', 'b'])
 })
 
 test('[C3] the tenth index comes after the second', () => {
-  assert.deepEqual(valuesOf(pairs(['E[10]', 'c'], ['E[2]', 'b'], ['E[0]', 'a']), 'E'), ['a', 'b', 'c'])
+  assert.deepEqual(allValues(pairs(['E[10]', 'c'], ['E[2]', 'b'], ['E[0]', 'a']), 'E'), ['a', 'b', 'c'])
 })
 
 test('[C3] of a field that is no list, the last value counts, in every encoding', () => {
-  assert.equal(valueOf(pairs(['Action', 'listen'], ['Action', 'barge']), 'Action'), 'barge')
-  assert.equal(valueOf(json(JSON.parse('{"Action":"listen","Action":"barge"}')), 'Action'), 'barge')
+  assert.equal(lastValue(pairs(['Action', 'listen'], ['Action', 'barge']), 'Action'), 'barge')
+  assert.equal(lastValue(json(JSON.parse('{"Action":"listen","Action":"barge"}')), 'Action'), 'barge')
 })
 
 test('[C3] keys are case-sensitive, except that action is Action', () => {
-  assert.equal(valueOf(pairs(['action', 'hangup']), 'Action'), 'hangup')
-  assert.equal(valueOf(json({ action: 'hangup' }), 'Action'), 'hangup')
-  assert.equal(valueOf(pairs(['phonenumber', '1']), 'PhoneNumber'), null)
-  assert.equal(valueOf(pairs(['ACTION', 'hangup']), 'Action'), null)
-  assert.equal(valueOf(pairs(['Action', 'listen'], ['action', 'hangup']), 'Action'), 'listen', 'the right spelling wins')
-  assert.equal(valueOf(pairs(['Action', ''], ['action', 'hangup']), 'Action'), 'hangup', 'an empty one does not')
+  assert.equal(lastValue(pairs(['action', 'hangup']), 'Action'), 'hangup')
+  assert.equal(lastValue(json({ action: 'hangup' }), 'Action'), 'hangup')
+  assert.equal(lastValue(pairs(['phonenumber', '1']), 'PhoneNumber'), null)
+  assert.equal(lastValue(pairs(['ACTION', 'hangup']), 'Action'), null)
+  assert.equal(lastValue(pairs(['Action', 'listen'], ['action', 'hangup']), 'Action'), 'listen', 'the right spelling wins')
+  assert.equal(lastValue(pairs(['Action', ''], ['action', 'hangup']), 'Action'), 'hangup', 'an empty one does not')
 })
 
 test('[C3] an empty string is as if it had not been sent', () => {
-  assert.equal(valueOf(pairs(['TargetLegSid', '']), 'TargetLegSid'), null)
+  assert.equal(lastValue(pairs(['TargetLegSid', '']), 'TargetLegSid'), null)
   assert.equal(json({ TargetLegSid: '', StatusCallback: null, E: [] }).size, 0)
-  assert.deepEqual(valuesOf(json({ E: ['', 'a', null] }), 'E'), ['a'])
+  assert.deepEqual(allValues(json({ E: ['', 'a', null] }), 'E'), ['a'])
 })
 
 test('[C3] numbers and booleans in JSON are their text', () => {
   const fields = json({ PhoneNumber: 9876543210, TimeOut: 30, Record: true, Off: false, Zero: 0 })
-  assert.deepEqual([...fields].map(([name, [value]]) => [name, value]), [['PhoneNumber', '9876543210'], ['TimeOut', '30'], ['Record', 'true'], ['Off', 'false'], ['Zero', '0']])
+  assert.deepEqual(
+    [...fields].map(([name, [value]]) => [name, value]),
+    [
+      ['PhoneNumber', '9876543210'],
+      ['TimeOut', '30'],
+      ['Record', 'true'],
+      ['Off', 'false'],
+      ['Zero', '0'],
+    ],
+  )
 })
 
 test('[C3] a value that is no text is there, and is nothing that a parameter could mean', () => {
-  for (const value of [{ a: 1 }, [['x']], [{}]]) assert.equal(valueOf(json({ PhoneNumber: value }), 'PhoneNumber'), '\u0000')
+  for (const value of [{ a: 1 }, [['x']], [{}]]) assert.equal(lastValue(json({ PhoneNumber: value }), 'PhoneNumber'), '\u0000')
 })
 
 test('[C3] a JSON body that is no object has no fields', () => {
@@ -62,11 +71,11 @@ test('[C3] a JSON body that is no object has no fields', () => {
 
 test('[C3] names from the prototype are names like any other', () => {
   const fields = json(JSON.parse('{"__proto__":{"Action":"hangup"},"constructor":"x","toString":"y"}'))
-  assert.equal(valueOf(fields, 'Action'), null)
-  assert.equal(valueOf(fields, 'constructor'), 'x')
-  assert.equal(valueOf(pairs(['__proto__', 'a'], ['__proto__[x]', 'b']), '__proto__'), 'a')
-  assert.equal(valueOf(pairs(), 'hasOwnProperty'), null)
-  assert.equal(({} as Record<string, unknown>)['Action'], undefined)
+  assert.equal(lastValue(fields, 'Action'), null)
+  assert.equal(lastValue(fields, 'constructor'), 'x')
+  assert.equal(lastValue(pairs(['__proto__', 'a'], ['__proto__[x]', 'b']), '__proto__'), 'a')
+  assert.equal(lastValue(pairs(), 'hasOwnProperty'), null)
+  assert.equal(({} as Record<string, unknown>).Action, undefined)
 })
 
 test('[C3] names that only look like lists are left as they are', () => {

@@ -44,10 +44,10 @@ export function fieldsFromJson(value: unknown): Fields | null {
 }
 
 /** The value of a parameter that is not a list; of several the last, as JSON does with a name given twice. */
-export const valueOf = (fields: Fields, name: string): string | null => fields.get(name)?.at(-1) ?? null
+export const lastValue = (fields: Fields, name: string): string | null => fields.get(name)?.at(-1) ?? null
 
 /** The values of a list. */
-export const valuesOf = (fields: Fields, name: string): readonly string[] => fields.get(name) ?? []
+export const allValues = (fields: Fields, name: string): readonly string[] => fields.get(name) ?? []
 
 /** The same text for the same parameters, in whatever order and encoding they came. */
 export function canonicalText(fields: Fields): string {

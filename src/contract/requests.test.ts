@@ -14,32 +14,58 @@ const refuses = (act: () => unknown, parameter: string): void =>
 
 test('[C15] only Action and PhoneNumber are mandatory; everything else has its default', () => {
   assert.deepEqual(monitorCommand(fields(MONITOR)), {
-    mode: 'barge', phone: '+919876500001', targetLegId: null, callerId: null, ringMs: 30_000, limitMs: 14_400_000, subscription: null, customField: null,
+    mode: 'barge',
+    phone: '+919876500001',
+    targetLegId: null,
+    callerId: null,
+    ringMs: 30_000,
+    limitMs: 14_400_000,
+    subscription: null,
+    customField: null,
   })
 })
 
 test('[C15] the vendor’s own sample request is understood', () => {
   const sample = {
-    Action: 'barge', TargetLegSid: '', PhoneNumber: '09876500001', StatusCallback: '', CustomField: 'LegsCustom',
-    StatusCallbackContentType: 'application/json', 'StatusCallbackEvents[0]': 'terminal',
+    Action: 'barge',
+    TargetLegSid: '',
+    PhoneNumber: '09876500001',
+    StatusCallback: '',
+    CustomField: 'LegsCustom',
+    StatusCallbackContentType: 'application/json',
+    'StatusCallbackEvents[0]': 'terminal',
   }
   assert.deepEqual(monitorCommand(fields(sample)), { ...monitorCommand(fields(MONITOR)), customField: 'LegsCustom' })
 })
 
 test('[C15] every parameter is taken', () => {
   const all = {
-    ...MONITOR, TargetLegSid: '1'.repeat(32), StatusCallback: CALLBACK, StatusCallbackEvents: ['answered', 'terminal'],
-    StatusCallbackContentType: 'application/json', CustomField: 'x', CallerId: '08040404890', TimeOut: '45', TimeLimit: 600,
+    ...MONITOR,
+    TargetLegSid: '1'.repeat(32),
+    StatusCallback: CALLBACK,
+    StatusCallbackEvents: ['answered', 'terminal'],
+    StatusCallbackContentType: 'application/json',
+    CustomField: 'x',
+    CallerId: '08040404890',
+    TimeOut: '45',
+    TimeLimit: 600,
   }
   assert.deepEqual(monitorCommand(fields(all)), {
-    mode: 'barge', phone: '+919876500001', targetLegId: '1'.repeat(32), callerId: '+918040404890', ringMs: 45_000, limitMs: 600_000,
-    subscription: { url: CALLBACK, events: ['answered', 'terminal'], contentType: 'application/json' }, customField: 'x',
+    mode: 'barge',
+    phone: '+919876500001',
+    targetLegId: '1'.repeat(32),
+    callerId: '+918040404890',
+    ringMs: 45_000,
+    limitMs: 600_000,
+    subscription: { url: CALLBACK, events: ['answered', 'terminal'], contentType: 'application/json' },
+    customField: 'x',
   })
 })
 
 test('[C15] an action may be written in any case and is lower case from there on', () => {
   for (const mode of ['listen', 'whisper', 'barge']) {
-    for (const written of [mode, mode.toUpperCase(), `${mode[0]?.toUpperCase()}${mode.slice(1)}`]) assert.equal(monitorCommand(fields({ ...MONITOR, Action: written })).mode, mode)
+    for (const written of [mode, mode.toUpperCase(), `${mode[0]?.toUpperCase()}${mode.slice(1)}`])
+      assert.equal(monitorCommand(fields({ ...MONITOR, Action: written })).mode, mode)
   }
 })
 
@@ -80,7 +106,8 @@ test('[C15] ring and talk limits are whole seconds within their bounds', () => {
 })
 
 test('[C15] events that are not known are ignored, and without a known one it is terminal', () => {
-  const events = (StatusCallbackEvents: unknown): unknown => monitorCommand(fields({ ...MONITOR, StatusCallback: CALLBACK, StatusCallbackEvents })).subscription?.events
+  const events = (StatusCallbackEvents: unknown): unknown =>
+    monitorCommand(fields({ ...MONITOR, StatusCallback: CALLBACK, StatusCallbackEvents })).subscription?.events
   assert.deepEqual(events(undefined), ['terminal'])
   assert.deepEqual(events('terminal'), ['terminal'])
   assert.deepEqual(events('Answered'), ['answered'])
@@ -89,7 +116,8 @@ test('[C15] events that are not known are ignored, and without a known one it is
 })
 
 test('[C15] callbacks are multipart unless JSON is asked for', () => {
-  const contentType = (StatusCallbackContentType: string): unknown => monitorCommand(fields({ ...MONITOR, StatusCallback: CALLBACK, StatusCallbackContentType })).subscription?.contentType
+  const contentType = (StatusCallbackContentType: string): unknown =>
+    monitorCommand(fields({ ...MONITOR, StatusCallback: CALLBACK, StatusCallbackContentType })).subscription?.contentType
   assert.equal(contentType(''), 'multipart/form-data')
   assert.equal(contentType('multipart/form-data'), 'multipart/form-data')
   assert.equal(contentType('Application/JSON'), 'application/json')
@@ -102,16 +130,36 @@ test('[C15] a StatusCallback is an absolute http or https URL of at most 2048 ch
   assert.equal(urlOf('https://crm.example.com/?q=ए'), 'https://crm.example.com/?q=%E0%A4%8F')
   assert.equal(urlOf(`https://e.in/${'a'.repeat(2035)}`)?.length, 2048)
   const wrong = [
-    'crm.example.com', '/callback', '//crm.example.com', 'http:crm.example.com', 'ftp://crm.example.com', 'file:///etc/passwd', 'javascript:alert(1)', 'http://',
-    'https://user:secret@crm.example.com/', 'https://user@crm.example.com/', 'https://crm.example.com/a b', ' https://crm.example.com', 'https://crm.example.com/\r\nX: y',
-    'http://[::1', 'http://a:99999/', `https://e.in/${'a'.repeat(2036)}`, `https://e.in/${'ए'.repeat(1000)}`,
+    'crm.example.com',
+    '/callback',
+    '//crm.example.com',
+    'http:crm.example.com',
+    'ftp://crm.example.com',
+    'file:///etc/passwd',
+    'javascript:alert(1)',
+    'http://',
+    'https://user:secret@crm.example.com/',
+    'https://user@crm.example.com/',
+    'https://crm.example.com/a b',
+    ' https://crm.example.com',
+    'https://crm.example.com/\r\nX: y',
+    'http://[::1',
+    'http://a:99999/',
+    `https://e.in/${'a'.repeat(2036)}`,
+    `https://e.in/${'ए'.repeat(1000)}`,
   ]
   for (const url of wrong) refuses(() => urlOf(url), 'StatusCallback')
 })
 
 test('[C30] From, To and CallerId are mandatory, the rest has its default', () => {
   assert.deepEqual(connectCommand(fields(CONNECT)), {
-    from: '+919876530240', to: '+919876538847', callerId: '+918040404890', ringMs: 30_000, limitMs: 14_400_000, subscription: null, customField: null,
+    from: '+919876530240',
+    to: '+919876538847',
+    callerId: '+918040404890',
+    ringMs: 30_000,
+    limitMs: 14_400_000,
+    subscription: null,
+    customField: null,
   })
   for (const name of ['From', 'To', 'CallerId'] as const) {
     refuses(() => connectCommand(fields({ ...CONNECT, [name]: '' })), name)
@@ -121,14 +169,29 @@ test('[C30] From, To and CallerId are mandatory, the rest has its default', () =
 
 test('[C30] the vendor’s other parameters are accepted', () => {
   const others = {
-    CallType: 'trans', Record: 'true', RecordingChannels: 'dual', WaitUrl: 'https://example.com/a.wav', StartPlaybackToNew: 'Both', StartPlaybackValue: 'https://example.com/b.wav',
-    MaxRetries: 3, StreamUrl: 'wss://example.com', RecordingFormat: 'mp3',
+    CallType: 'trans',
+    Record: 'true',
+    RecordingChannels: 'dual',
+    WaitUrl: 'https://example.com/a.wav',
+    StartPlaybackToNew: 'Both',
+    StartPlaybackValue: 'https://example.com/b.wav',
+    MaxRetries: 3,
+    StreamUrl: 'wss://example.com',
+    RecordingFormat: 'mp3',
   }
   assert.deepEqual(connectCommand(fields({ ...CONNECT, ...others })), connectCommand(fields(CONNECT)))
-  assert.deepEqual(connectCommand(fields({ ...CONNECT, TimeLimit: '60', TimeOut: '20', CustomField: 'x', StatusCallback: CALLBACK, 'StatusCallbackEvents[0]': 'answered' })), {
-    ...connectCommand(fields(CONNECT)), limitMs: 60_000, ringMs: 20_000, customField: 'x',
-    subscription: { url: CALLBACK, events: ['answered'], contentType: 'multipart/form-data' },
-  })
+  assert.deepEqual(
+    connectCommand(
+      fields({ ...CONNECT, TimeLimit: '60', TimeOut: '20', CustomField: 'x', StatusCallback: CALLBACK, 'StatusCallbackEvents[0]': 'answered' }),
+    ),
+    {
+      ...connectCommand(fields(CONNECT)),
+      limitMs: 60_000,
+      ringMs: 20_000,
+      customField: 'x',
+      subscription: { url: CALLBACK, events: ['answered'], contentType: 'multipart/form-data' },
+    },
+  )
 })
 
 test('[C32] a call with a StatusCallback and no events is called back at its end', () => {
@@ -143,7 +206,8 @@ test('[C20] [C21] an action on a leg is a mode or hangup, in any case', () => {
 })
 
 test('[C22] any other or missing action is refused', () => {
-  for (const given of [{}, { Action: '' }, { Action: 'mute' }, { Action: 'hang up' }, { Action: true }, { Action: [[]] }, { ACTION: 'barge' }]) refuses(() => legAction(fields(given)), 'Action')
+  for (const given of [{}, { Action: '' }, { Action: 'mute' }, { Action: 'hang up' }, { Action: true }, { Action: [[]] }, { ACTION: 'barge' }])
+    refuses(() => legAction(fields(given)), 'Action')
 })
 
 test('[C6] an id is taken as it is, and what cannot be one is null', () => {

@@ -9,7 +9,7 @@ import type { ConnectCommand, MonitorCommand } from '../domain/commands.ts'
 import { DomainError } from '../domain/errors.ts'
 import type { CallId, LegId } from '../domain/ids.ts'
 import { type CallbackContentType, type CallbackEvent, type Mode, MODES, type Subscription } from '../domain/leg.ts'
-import { type Fields, valueOf, valuesOf } from './fields.ts'
+import { type Fields, lastValue, allValues } from './fields.ts'
 import { addressIn } from './numbers.ts'
 
 const RING_DEFAULT_S = 30
@@ -29,15 +29,16 @@ const BLANK_OR_CONTROL = /[\s\p{Cc}]/u
 
 /** `POST …/Legs`. */
 export function monitorCommand(fields: Fields): MonitorCommand {
-  const mode = modeIn(valueOf(fields, 'Action'))
+  const mode = modeIn(lastValue(fields, 'Action'))
   if (mode === null) throw invalid('Action')
   const phone = requiredAddress(fields, 'PhoneNumber')
-  const target = valueOf(fields, 'TargetLegSid')
+  const target = lastValue(fields, 'TargetLegSid')
   if (target !== null && !SID.test(target)) throw invalid('TargetLegSid')
   return {
-    mode, phone,
+    mode,
+    phone,
     targetLegId: target as LegId | null,
-    callerId: valueOf(fields, 'CallerId') === null ? null : requiredAddress(fields, 'CallerId'),
+    callerId: lastValue(fields, 'CallerId') === null ? null : requiredAddress(fields, 'CallerId'),
     ...limits(fields),
     subscription: subscription(fields),
     customField: customField(fields),
@@ -58,7 +59,7 @@ export function connectCommand(fields: Fields): ConnectCommand {
 
 /** `PUT …/Legs/{LegSid}`: what to do with the leg. */
 export function legAction(fields: Fields): Mode | 'hangup' {
-  const action = valueOf(fields, 'Action')
+  const action = lastValue(fields, 'Action')
   if (action?.trim().toLowerCase() === 'hangup') return 'hangup'
   const mode = modeIn(action)
   if (mode === null) throw invalid('Action')
@@ -86,7 +87,7 @@ function modeIn(action: string | null): Mode | null {
 }
 
 function requiredAddress(fields: Fields, name: string): Address {
-  const address = addressIn(valueOf(fields, name) ?? '')
+  const address = addressIn(lastValue(fields, name) ?? '')
   if (address === null) throw invalid(name)
   return address
 }
@@ -99,7 +100,7 @@ function limits(fields: Fields): { readonly ringMs: number; readonly limitMs: nu
 }
 
 function seconds(fields: Fields, name: string, byDefault: number, max: number): number {
-  const text = valueOf(fields, name)
+  const text = lastValue(fields, name)
   if (text === null) return byDefault
   const value = INTEGER.test(text) ? Number(text) : 0
   if (value < 1 || value > max) throw invalid(name)
@@ -107,7 +108,7 @@ function seconds(fields: Fields, name: string, byDefault: number, max: number): 
 }
 
 function customField(fields: Fields): string | null {
-  const text = valueOf(fields, 'CustomField')
+  const text = lastValue(fields, 'CustomField')
   if (text === null) return null
   // A database's text holds neither a NUL nor half a character.
   if (text.includes('\u0000') || !text.isWellFormed() || [...text].length > CUSTOM_FIELD_MAX_CHARS) throw invalid('CustomField')
@@ -120,15 +121,15 @@ function customField(fields: Fields): string | null {
  */
 function subscription(fields: Fields): Subscription | null {
   const contentType = callbackContentType(fields)
-  const written = valueOf(fields, 'StatusCallback')
+  const written = lastValue(fields, 'StatusCallback')
   if (written === null) return null
-  const asked = valuesOf(fields, 'StatusCallbackEvents').map((event) => event.trim().toLowerCase())
+  const asked = allValues(fields, 'StatusCallbackEvents').map((event) => event.trim().toLowerCase())
   const known = (['answered', 'terminal'] as const satisfies readonly CallbackEvent[]).filter((event) => asked.includes(event))
   return { url: callbackUrl(written), events: known.length === 0 ? ['terminal'] : known, contentType }
 }
 
 function callbackContentType(fields: Fields): CallbackContentType {
-  const written = valueOf(fields, 'StatusCallbackContentType')
+  const written = lastValue(fields, 'StatusCallbackContentType')
   switch (written?.trim().toLowerCase()) {
     case undefined:
     case 'multipart/form-data':

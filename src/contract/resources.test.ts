@@ -1,7 +1,18 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { XMLParser } from 'fast-xml-parser'
-import { agentLeg, customerLeg, endedCall, example, exampleJson, IST, ist, liveCall, monitorLeg, number } from '../../test/data/contract/sample-call.ts'
+import {
+  agentLeg,
+  customerLeg,
+  endedCall,
+  example,
+  exampleJson,
+  IST,
+  ist,
+  liveCall,
+  monitorLeg,
+  number,
+} from '../../test/data/contract/sample-call.ts'
 import type { Call } from '../domain/call.ts'
 import type { EndCause, Leg } from '../domain/leg.ts'
 import { activeLegs, callResource, legResource } from './resources.ts'
@@ -29,27 +40,43 @@ test('[C11] a monitor leg also carries EndUserNumber, right after PhoneNumber', 
 })
 
 test('[C11] in XML each leg is an element of Legs, with the same keys in the same order', () => {
-  const legs = activeLegs(monitored, JSON_OPTIONS)['Legs'] as readonly WireObject[]
+  const legs = activeLegs(monitored, JSON_OPTIONS).Legs as readonly WireObject[]
   const expected = `<?xml version="1.0" encoding="UTF-8"?>\n<TwilioResponse><Legs>${legs
-    .map((leg) => `<Leg>${Object.entries(leg).map(([key, value]) => (value === '' ? `<${key}/>` : `<${key}>${value}</${key}>`)).join('')}</Leg>`)
+    .map(
+      (leg) =>
+        `<Leg>${Object.entries(leg)
+          .map(([key, value]) => (value === '' ? `<${key}/>` : `<${key}>${value}</${key}>`))
+          .join('')}</Leg>`,
+    )
     .join('')}</Legs></TwilioResponse>`
   assert.equal(xml(activeLegs(monitored, XML_OPTIONS)), expected)
 })
 
 test('[C11] legs come in order of creation, and ended ones are not listed', () => {
   const call = { ...monitored, legs: [ended(agentLeg, 'completed'), customerLeg, ended(monitorLeg, 'busy')] }
-  const legs = activeLegs(call, JSON_OPTIONS)['Legs'] as readonly WireObject[]
-  assert.deepEqual(legs.map((leg) => leg['Sid']), [customerLeg.id])
+  const legs = activeLegs(call, JSON_OPTIONS).Legs as readonly WireObject[]
+  assert.deepEqual(
+    legs.map((leg) => leg.Sid),
+    [customerLeg.id],
+  )
 })
 
 test('[C12] origins are the vendor’s words, and LastAction is empty on a conversation leg', () => {
   const inbound: Leg = { ...customerLeg, origin: 'inbound' }
-  const legs = activeLegs({ ...monitored, legs: [inbound, agentLeg, customerLeg, monitorLeg] }, JSON_OPTIONS)['Legs'] as readonly WireObject[]
-  assert.deepEqual(legs.map((leg) => [leg['Origin'], leg['LastAction']]), [['inbound', ''], ['outbound', ''], ['outbound-dial', ''], ['monitor', 'barge']])
+  const legs = activeLegs({ ...monitored, legs: [inbound, agentLeg, customerLeg, monitorLeg] }, JSON_OPTIONS).Legs as readonly WireObject[]
+  assert.deepEqual(
+    legs.map((leg) => [leg.Origin, leg.LastAction]),
+    [
+      ['inbound', ''],
+      ['outbound', ''],
+      ['outbound-dial', ''],
+      ['monitor', 'barge'],
+    ],
+  )
 })
 
 test('[C13] a live leg is in progress from its creation, an ended one says how it ended', () => {
-  const statusOf = (leg: Leg): unknown => (legResource(liveCall, leg, 'changed', JSON_OPTIONS)['Leg'] as WireObject)['Status']
+  const statusOf = (leg: Leg): unknown => (legResource(liveCall, leg, 'changed', JSON_OPTIONS).Leg as WireObject).Status
   assert.equal(statusOf(customerLeg), 'in-progress')
   assert.equal(statusOf(agentLeg), 'in-progress')
   for (const cause of ['completed', 'busy', 'no-answer', 'failed', 'canceled'] as const) assert.equal(statusOf(ended(customerLeg, cause)), cause)
@@ -63,7 +90,7 @@ test('[C16] in JSON it is one object under Leg, with the same keys', () => {
   const resource = legResource(monitored, monitorLeg, 'created', JSON_OPTIONS)
   assert.deepEqual(Object.keys(resource), ['Leg'])
   const keys = ['Sid', 'CallSid', 'AccountSid', 'PhoneNumber', 'Status', 'Origin', 'LastAction', 'DateCreated', 'DateUpdated', 'StartTime', 'Uri']
-  assert.deepEqual(Object.keys(resource['Leg'] as WireObject), keys)
+  assert.deepEqual(Object.keys(resource.Leg as WireObject), keys)
 })
 
 test('[C20] a changed leg in XML is the vendor’s example: DateUpdated moved, Uri with the leg’s sid', () => {
@@ -85,12 +112,13 @@ const created: Call = { ...liveCall, createdAt: ist('2017-03-03 10:48:33'), upda
 
 test('[C30] a call in JSON is the vendor’s example: 19 keys in its order', () => {
   assert.equal(json(callResource(created, JSON_OPTIONS, null)), exampleJson('call-created.json'))
-  assert.equal(Object.keys(callResource(created, JSON_OPTIONS, null)['Call'] as WireObject).length, 19)
+  assert.equal(Object.keys(callResource(created, JSON_OPTIONS, null).Call as WireObject).length, 19)
 })
 
 test('[C4] in XML what JSON calls null is an empty element, and the Uri has no suffix', () => {
   const document = xml(callResource(created, XML_OPTIONS, null))
-  for (const name of ['ParentCallSid', 'EndTime', 'Duration', 'Price', 'AnsweredBy', 'ForwardedFrom', 'CallerName', 'RecordingUrl']) assert.ok(document.includes(`<${name}/>`), name)
+  for (const name of ['ParentCallSid', 'EndTime', 'Duration', 'Price', 'AnsweredBy', 'ForwardedFrom', 'CallerName', 'RecordingUrl'])
+    assert.ok(document.includes(`<${name}/>`), name)
   assert.ok(document.includes(`<Uri>/v1/Accounts/exotel30m/Calls/${created.id}</Uri>`))
 })
 
@@ -110,15 +138,15 @@ test('[C31] details in XML', () => {
 
 test('[C31] details leave supervisors out, and a party that does not exist has an empty status', () => {
   const call = { ...created, legs: [agentLeg, monitorLeg] }
-  const details = (callResource(call, JSON_OPTIONS, { now: agentLeg.updatedAt })['Call'] as WireObject)['Details']
+  const details = (callResource(call, JSON_OPTIONS, { now: agentLeg.updatedAt }).Call as WireObject).Details
   assert.deepEqual(details, { ConversationDuration: 0, Leg1Status: 'in-progress', Leg2Status: '', Legs: [{ Leg: { Id: 1, OnCallDuration: 0 } }] })
 })
 
 test('[C31] while two parties talk, their conversation is counted up to now', () => {
   const talking: Leg = { ...customerLeg, state: { status: 'answered', answeredAt: ist('2020-12-22 17:31:20') } }
   const call = { ...liveCall, legs: [agentLeg, talking] }
-  const details = (callResource(call, JSON_OPTIONS, { now: ist('2020-12-22 17:31:50') })['Call'] as WireObject)['Details'] as WireObject
-  assert.equal(details['ConversationDuration'], 30)
+  const details = (callResource(call, JSON_OPTIONS, { now: ist('2020-12-22 17:31:50') }).Call as WireObject).Details as WireObject
+  assert.equal(details.ConversationDuration, 30)
 })
 
 test('[C4] Duration is a string of seconds once the call has ended, "0" when nobody answered, Price null until rated', () => {
@@ -126,29 +154,40 @@ test('[C4] Duration is a string of seconds once the call has ended, "0" when nob
     [liveCall, null, 'in-progress'],
     [{ ...liveCall, state: { status: 'ending', outcome: 'completed' } }, null, 'in-progress'],
     [endedCall, '21', 'completed'],
-    [{ ...endedCall, state: { status: 'ended', outcome: 'no-answer', endedAt: endedCall.updatedAt }, legs: [ended(agentLeg, 'no-answer')] }, '0', 'no-answer'],
+    [
+      { ...endedCall, state: { status: 'ended', outcome: 'no-answer', endedAt: endedCall.updatedAt }, legs: [ended(agentLeg, 'no-answer')] },
+      '0',
+      'no-answer',
+    ],
   ]
   for (const [call, duration, status] of cases) {
-    const resource = callResource(call, JSON_OPTIONS, null)['Call'] as WireObject
-    assert.deepEqual([resource['Duration'], resource['Status'], resource['Price']], [duration, status, null])
+    const resource = callResource(call, JSON_OPTIONS, null).Call as WireObject
+    assert.deepEqual([resource.Duration, resource.Status, resource.Price], [duration, status, null])
   }
 })
 
 test('[C7] numbers in answers are national for India, E.164 for others, URIs as given', () => {
   const call = { ...liveCall, from: number('client:priya'), to: number('+14155550123'), callerId: number('+918040404890') }
-  const resource = callResource(call, JSON_OPTIONS, null)['Call'] as WireObject
-  assert.deepEqual([resource['From'], resource['To'], resource['PhoneNumberSid']], ['client:priya', '+14155550123', '08040404890'])
+  const resource = callResource(call, JSON_OPTIONS, null).Call as WireObject
+  assert.deepEqual([resource.From, resource.To, resource.PhoneNumberSid], ['client:priya', '+14155550123', '08040404890'])
 })
 
 test('[C31] the account’s number of a call from outside is the one that was dialled, of an agent’s call the one shown', () => {
   const caller: Leg = { ...agentLeg, origin: 'inbound' }
-  const inbound: Call = { ...liveCall, direction: 'inbound', from: number('+919876500009'), to: number('+918040404890'), callerId: number('+919876500009'), legs: [caller, customerLeg] }
-  const numberOf = (call: Call): unknown => (callResource(call, JSON_OPTIONS, null)['Call'] as WireObject)['PhoneNumberSid']
+  const inbound: Call = {
+    ...liveCall,
+    direction: 'inbound',
+    from: number('+919876500009'),
+    to: number('+918040404890'),
+    callerId: number('+919876500009'),
+    legs: [caller, customerLeg],
+  }
+  const numberOf = (call: Call): unknown => (callResource(call, JSON_OPTIONS, null).Call as WireObject).PhoneNumberSid
   assert.equal(numberOf({ ...inbound, agentLegId: customerLeg.id }), '08040404890')
   assert.equal(numberOf({ ...inbound, agentLegId: caller.id, callerId: number('+918040400001') }), '08040400001')
 })
 
 test('[C5] the same leg reads differently in another zone', () => {
-  const leg = legResource(monitored, monitorLeg, 'created', { format: 'json', timeZone: 'UTC' })['Leg'] as WireObject
-  assert.deepEqual([leg['DateCreated'], leg['StartTime']], ['2020-12-22 12:27:40', '2020-12-22 12:27:40'])
+  const leg = legResource(monitored, monitorLeg, 'created', { format: 'json', timeZone: 'UTC' }).Leg as WireObject
+  assert.deepEqual([leg.DateCreated, leg.StartTime], ['2020-12-22 12:27:40', '2020-12-22 12:27:40'])
 })

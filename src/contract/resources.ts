@@ -19,10 +19,16 @@ export function activeLegs(call: Call, { format, timeZone }: ResourceOptions): W
   const legs = call.legs.filter(isLive).map((leg): WireObject => {
     const number = addressOut(leg.address)
     return {
-      Sid: leg.id, CallSid: call.id, AccountSid: call.accountId, PhoneNumber: number,
+      Sid: leg.id,
+      CallSid: call.id,
+      AccountSid: call.accountId,
+      PhoneNumber: number,
       ...(isConversation(leg) ? {} : { EndUserNumber: number }),
-      Status: legStatus(leg), Origin: leg.origin, LastAction: leg.lastAction,
-      DateCreated: wireDate(leg.createdAt, timeZone), DateUpdated: wireDate(leg.updatedAt, timeZone),
+      Status: legStatus(leg),
+      Origin: leg.origin,
+      LastAction: leg.lastAction,
+      DateCreated: wireDate(leg.createdAt, timeZone),
+      DateUpdated: wireDate(leg.updatedAt, timeZone),
       Uri: `${callPath(call)}/ActiveLegs`,
     }
   })
@@ -33,9 +39,16 @@ export function activeLegs(call: Call, { format, timeZone }: ResourceOptions): W
 export function legResource(call: Call, leg: Leg, answer: LegAnswer, { format, timeZone }: ResourceOptions): WireObject {
   const created = wireDate(leg.createdAt, timeZone)
   const resource: WireObject = {
-    Sid: leg.id, CallSid: call.id, AccountSid: call.accountId, PhoneNumber: addressOut(leg.address),
-    Status: legStatus(leg), Origin: leg.origin, LastAction: leg.lastAction,
-    DateCreated: created, DateUpdated: wireDate(leg.updatedAt, timeZone), StartTime: created,
+    Sid: leg.id,
+    CallSid: call.id,
+    AccountSid: call.accountId,
+    PhoneNumber: addressOut(leg.address),
+    Status: legStatus(leg),
+    Origin: leg.origin,
+    LastAction: leg.lastAction,
+    DateCreated: created,
+    DateUpdated: wireDate(leg.updatedAt, timeZone),
+    StartTime: created,
     Uri: answer === 'created' ? `${callPath(call)}/Legs` : `${callPath(call)}/Legs/${leg.id}`,
   }
   return { [format === 'json' && answer === 'hung-up' ? 'legs' : 'Leg']: resource }
@@ -51,11 +64,25 @@ export function callResource(call: Call, { format, timeZone }: ResourceOptions, 
   const created = wireDate(call.createdAt, timeZone)
   return {
     Call: {
-      Sid: call.id, ParentCallSid: null, DateCreated: created, DateUpdated: wireDate(call.updatedAt, timeZone), AccountSid: call.accountId,
-      To: addressOut(call.to), From: addressOut(call.from), PhoneNumberSid: accountNumber(call), Status: ended?.outcome ?? 'in-progress',
-      StartTime: created, EndTime: ended ? wireDate(ended.endedAt, timeZone) : null,
-      Duration: ended ? String(talkSeconds(call, ended.endedAt)) : null, Price: null, Direction: call.direction,
-      AnsweredBy: null, ForwardedFrom: null, CallerName: null, Uri: callUri(call, format), RecordingUrl: null,
+      Sid: call.id,
+      ParentCallSid: null,
+      DateCreated: created,
+      DateUpdated: wireDate(call.updatedAt, timeZone),
+      AccountSid: call.accountId,
+      To: addressOut(call.to),
+      From: addressOut(call.from),
+      PhoneNumberSid: accountNumber(call),
+      Status: ended?.outcome ?? 'in-progress',
+      StartTime: created,
+      EndTime: ended ? wireDate(ended.endedAt, timeZone) : null,
+      Duration: ended ? String(talkSeconds(call, ended.endedAt)) : null,
+      Price: null,
+      Direction: call.direction,
+      AnsweredBy: null,
+      ForwardedFrom: null,
+      CallerName: null,
+      Uri: callUri(call, format),
+      RecordingUrl: null,
       ...(details === null ? {} : { Details: callDetails(call, ended?.endedAt ?? details.now) }),
     },
   }
@@ -88,7 +115,9 @@ function callDetails(call: Call, until: number): WireObject {
 }
 
 function talkSeconds(call: Call, endedAt: number): number {
-  const answers = call.legs.filter(isConversation).flatMap(({ state }) => (state.status === 'ended' && state.answeredAt !== null ? [state.answeredAt] : []))
+  const answers = call.legs
+    .filter(isConversation)
+    .flatMap(({ state }) => (state.status === 'ended' && state.answeredAt !== null ? [state.answeredAt] : []))
   return answers.length === 0 ? 0 : wholeSeconds(Math.max(0, endedAt - Math.min(...answers)))
 }
 

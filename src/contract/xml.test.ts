@@ -4,7 +4,12 @@ import fc from 'fast-check'
 import { XMLParser, XMLValidator } from 'fast-xml-parser'
 import { contentTypeOf, rendered, xmlDocument } from './xml.ts'
 
-const parser = new XMLParser({ trimValues: false, parseTagValue: false, processEntities: { enabled: true, maxTotalExpansions: 100_000 }, htmlEntities: true })
+const parser = new XMLParser({
+  trimValues: false,
+  parseTagValue: false,
+  processEntities: { enabled: true, maxTotalExpansions: 100_000 },
+  htmlEntities: true,
+})
 const textOf = (document: string): string => parser.parse(document).TwilioResponse.Text ?? ''
 
 test('[C4] a document has the declaration and one root', () => {
@@ -16,7 +21,10 @@ test('[C4] null and an empty string are empty elements; numbers are digits', () 
 })
 
 test('[C4] lists are their members, one after the other, in order', () => {
-  assert.equal(xmlDocument({ Legs: [{ Leg: { Id: 1 } }, { Leg: { Id: 2 } }] }).split('\n')[1], '<TwilioResponse><Legs><Leg><Id>1</Id></Leg><Leg><Id>2</Id></Leg></Legs></TwilioResponse>')
+  assert.equal(
+    xmlDocument({ Legs: [{ Leg: { Id: 1 } }, { Leg: { Id: 2 } }] }).split('\n')[1],
+    '<TwilioResponse><Legs><Leg><Id>1</Id></Leg><Leg><Id>2</Id></Leg></Legs></TwilioResponse>',
+  )
 })
 
 test('[C4] JSON has the same names, and null is null', () => {
@@ -38,7 +46,8 @@ test('markup in a value stays text', () => {
 test('characters that are not XML are dropped, and all others survive', () => {
   const dropped = ['\u0000', '\u0001', '\u0008', '\u000b', '\u000c', '\u001f', '\ud800', '\udfff', '\ufffe', '\uffff']
   for (const character of dropped) assert.equal(textOf(xmlDocument({ Text: `a${character}b` })), 'ab', JSON.stringify(character))
-  for (const character of ['\t', '\n', ' ', '\u007f', 'é', 'ए', '\ufffd', '😀']) assert.equal(textOf(xmlDocument({ Text: `a${character}b` })), `a${character}b`)
+  for (const character of ['\t', '\n', ' ', '\u007f', 'é', 'ए', '\ufffd', '😀'])
+    assert.equal(textOf(xmlDocument({ Text: `a${character}b` })), `a${character}b`)
   assert.ok(xmlDocument({ Text: 'a\r\nb' }).includes('a&#13;\nb'), 'a reader would take a bare carriage return away')
 })
 

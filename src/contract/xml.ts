@@ -45,7 +45,9 @@ export function contentTypeOf(format: Format): string {
 }
 
 const members = (content: WireObject): string =>
-  Object.entries(content).map(([name, value]) => element(name, value)).join('')
+  Object.entries(content)
+    .map(([name, value]) => element(name, value))
+    .join('')
 
 function element(name: string, value: WireValue): string {
   const content = inner(value)

@@ -24,15 +24,35 @@ test('[C2] a key and its token prove their account', () => {
 
 test('[C2] everything else is the same refusal, with a challenge', () => {
   const refused: readonly (readonly [string | undefined, string])[] = [
-    [undefined, 'acme'], ['', 'acme'], ['Basic', 'acme'], ['Basic ', 'acme'], ['Basic !!!', 'acme'], ['Bearer abc', 'acme'], ['Basic a b', 'acme'],
-    [basic('key'), 'acme'], [basic('key:'), 'acme'], [basic(':token'), 'acme'], [basic(':'), 'acme'], [basic('key:Token'), 'acme'], [basic('KEY:token'), 'acme'],
-    [basic('key:token '), 'acme'], [basic('nobody:token'), 'acme'], [basic('key:ztoken'), 'acme'], [basic('key:late'), 'zenith'], [basic('open:'), 'zenith'],
-    [basic('key:token'), 'zenith'], [basic('key:token'), 'ACME'], [basic('key:token'), ''], [basic('key:token'), 'nobody'], [basic('__proto__:token'), 'acme'],
+    [undefined, 'acme'],
+    ['', 'acme'],
+    ['Basic', 'acme'],
+    ['Basic ', 'acme'],
+    ['Basic !!!', 'acme'],
+    ['Bearer abc', 'acme'],
+    ['Basic a b', 'acme'],
+    [basic('key'), 'acme'],
+    [basic('key:'), 'acme'],
+    [basic(':token'), 'acme'],
+    [basic(':'), 'acme'],
+    [basic('key:Token'), 'acme'],
+    [basic('KEY:token'), 'acme'],
+    [basic('key:token '), 'acme'],
+    [basic('nobody:token'), 'acme'],
+    [basic('key:ztoken'), 'acme'],
+    [basic('key:late'), 'zenith'],
+    [basic('open:'), 'zenith'],
+    [basic('key:token'), 'zenith'],
+    [basic('key:token'), 'ACME'],
+    [basic('key:token'), ''],
+    [basic('key:token'), 'nobody'],
+    [basic('__proto__:token'), 'acme'],
   ]
   for (const [header, account] of refused) {
     assert.throws(
       () => authenticated(keyring, header, account),
-      (error) => error instanceof HttpError && error.code === 'unauthorized' && error.headers['www-authenticate']?.startsWith('Basic realm=') === true,
+      (error) =>
+        error instanceof HttpError && error.code === 'unauthorized' && error.headers['www-authenticate']?.startsWith('Basic realm=') === true,
       `${header} ${account}`,
     )
   }

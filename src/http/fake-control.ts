@@ -5,7 +5,7 @@
 import type { Control, Idempotency, LegOfCall } from '../control/control.ts'
 import { assertInProgress, type Call, liveLeg } from '../domain/call.ts'
 import { addMonitor, changeMode, connect, hangUp } from '../domain/commands.ts'
-import { DomainError } from '../domain/errors.ts'
+import { DomainError, type DomainErrorCode } from '../domain/errors.ts'
 import { incoming, onAnswered, onEnded } from '../domain/events.ts'
 import type { AccountId, CallId, LegId } from '../domain/ids.ts'
 import type { EndCause } from '../domain/leg.ts'
@@ -28,7 +28,7 @@ const LIMIT_MS = 14_400_000
 
 export function makeFakeControl(now: () => number): FakeControl {
   const calls = new Map<CallId, Call>()
-  const answers = new Map<string, { readonly fingerprint: string; readonly answer: unknown }>()
+  const once = makeMemory()
   const asked: string[] = []
   let counter = 0
   const newId = (): string => `${++counter}`.padStart(32, 'a0')
@@ -36,20 +36,17 @@ export function makeFakeControl(now: () => number): FakeControl {
     calls.set(call.id, call)
     return call
   }
-  const find = (accountId: AccountId, callId: CallId, unknown: 'call-not-found' | 'call-not-in-progress'): Call => {
+  const known = (callId: CallId, unknown: DomainErrorCode = 'call-not-found'): Call => {
     const call = calls.get(callId)
-    if (call?.accountId !== accountId) throw new DomainError(unknown)
+    if (!call) throw new DomainError(unknown)
+    return call
+  }
+  const find = (accountId: AccountId, callId: CallId, unknown: DomainErrorCode): Call => {
+    const call = known(callId, unknown)
+    if (call.accountId !== accountId) throw new DomainError(unknown)
     return call
   }
   const legOf = (call: Call, legId: LegId): LegOfCall => ({ call, leg: liveLeg(call, legId) })
-  const once = <T>(idempotency: Idempotency | null, act: () => T): T => {
-    const earlier = idempotency && answers.get(idempotency.key)
-    if (earlier && earlier.fingerprint !== idempotency.fingerprint) throw new DomainError('idempotency-mismatch')
-    if (earlier) return earlier.answer as T
-    const answer = act()
-    if (idempotency) answers.set(idempotency.key, { fingerprint: idempotency.fingerprint, answer })
-    return answer
-  }
   return {
     asked,
     async connect(accountId, command, idempotency) {
@@ -84,18 +81,25 @@ export function makeFakeControl(now: () => number): FakeControl {
     },
     callIn(accountId, from, dialled, agent) {
       const ids = { callId: newId() as CallId, callerLegId: newId() as LegId, dialledLegId: newId() as LegId }
-      const event = { ...ids, accountId, from, dialled, destination: agent, callerId: from, agentIs: 'dialled', ringMs: RING_MS, limitMs: LIMIT_MS } as const
-      return keep(incoming(event, now()).call)
+      const parties = { accountId, from, dialled, destination: agent, callerId: from, agentIs: 'dialled' } as const
+      return keep(incoming({ ...ids, ...parties, ringMs: RING_MS, limitMs: LIMIT_MS }, now()).call)
     },
-    answer(callId, legId) {
-      const call = calls.get(callId)
-      if (!call) throw new DomainError('call-not-found')
-      return keep(onAnswered(call, legId, newId() as LegId, now()).call)
-    },
-    end(callId, legId, cause) {
-      const call = calls.get(callId)
-      if (!call) throw new DomainError('call-not-found')
-      return keep(onEnded(call, legId, cause, now()).call)
-    },
+    answer: (callId, legId) => keep(onAnswered(known(callId), legId, newId() as LegId, now()).call),
+    end: (callId, legId, cause) => keep(onEnded(known(callId), legId, cause, now()).call),
+  }
+}
+
+type Once = <T>(idempotency: Idempotency | null, act: () => T) => T
+
+/** The first answer to a key, again and again (C19); here for ever. */
+function makeMemory(): Once {
+  const answers = new Map<string, { readonly fingerprint: string; readonly answer: unknown }>()
+  return <T>(idempotency: Idempotency | null, act: () => T): T => {
+    const earlier = idempotency && answers.get(idempotency.key)
+    if (earlier && earlier.fingerprint !== idempotency.fingerprint) throw new DomainError('idempotency-mismatch')
+    if (earlier) return earlier.answer as T
+    const answer = act()
+    if (idempotency) answers.set(idempotency.key, { fingerprint: idempotency.fingerprint, answer })
+    return answer
   }
 }

@@ -42,3 +42,15 @@ test('no more accounts are remembered than the limit; the oldest window goes fir
   assert.equal(count('c', 3).allowed, false, 'c is remembered')
   assert.deepEqual(count('a', 3), ALLOWED, 'a is forgotten')
 })
+
+test('an account that writes again begins its window anew, and is no longer the oldest', () => {
+  const count = makeRateLimit({ perMinute: 1, maxAccounts: 2 })
+  for (const [account, at] of [
+    ['a', 0],
+    ['b', 1],
+    ['a', 60_000],
+    ['c', 60_001],
+  ] as const)
+    assert.deepEqual(count(account, at), ALLOWED)
+  assert.equal(count('a', 60_002).allowed, false, 'a is remembered, b had to go')
+})

@@ -40,7 +40,8 @@ export const ROUTES: readonly ApiRoute[] = [
     method: 'POST',
     path: '/Calls/connect',
     // `details` is accepted here and adds nothing: there are none yet (C30).
-    answer: async (control, asked) => callResource(await control.connect(asked.accountId, connectCommand(asked.fields), asked.idempotency), asked, null),
+    answer: async (control, asked) =>
+      callResource(await control.connect(asked.accountId, connectCommand(asked.fields), asked.idempotency), asked, null),
   },
   {
     method: 'GET',

@@ -39,7 +39,12 @@ function serverOn(over: Control, limits: NonNullable<ServerOptions['limits']> = 
   let requests = 0
   const note = (fields: Readonly<Record<string, unknown>>, message: string): void => void lines.push({ ...fields, message })
   return makeServer({
-    control: over, limits, now: () => now, newId: () => `req${++requests}`, log: { info: note, error: note }, ready: () => state,
+    control: over,
+    limits,
+    now: () => now,
+    newId: () => `req${++requests}`,
+    log: { info: note, error: note },
+    ready: () => state,
     accounts: { authenticate: keyring, timeZone: (accountId) => (accountId === 'acme' ? 'Asia/Kolkata' : 'UTC') },
   })
 }
@@ -51,14 +56,20 @@ interface Extra {
 }
 
 /** An object is sent as JSON, a string as it is. */
-function send(method: string, url: string, payload?: string | object, { headers = {}, as = 'key:token', on = app }: Extra = {}): Promise<LightMyRequestResponse> {
+function send(
+  method: string,
+  url: string,
+  payload?: string | object,
+  { headers = {}, as = 'key:token', on = app }: Extra = {},
+): Promise<LightMyRequestResponse> {
   const authorization = as === null ? {} : { authorization: basic(as) }
   const body = payload === undefined ? {} : { payload }
   return on.inject({ method: method as NonNullable<InjectOptions['method']>, url, headers: { ...authorization, ...headers }, ...body })
 }
 
 const get = (path: string, extra?: Extra): Promise<LightMyRequestResponse> => send('GET', `${ACME}${path}`, undefined, extra)
-const post = (path: string, payload: string | object, extra?: Extra): Promise<LightMyRequestResponse> => send('POST', `${ACME}${path}`, payload, extra)
+const post = (path: string, payload: string | object, extra?: Extra): Promise<LightMyRequestResponse> =>
+  send('POST', `${ACME}${path}`, payload, extra)
 const put = (path: string, payload: string | object, extra?: Extra): Promise<LightMyRequestResponse> => send('PUT', `${ACME}${path}`, payload, extra)
 
 interface Talk {
@@ -96,23 +107,52 @@ test('[C1] the suffix alone selects the format, whatever is sent or accepted', a
 
 test('[C1] errors follow the path too, also those from before any route', async () => {
   const cases: readonly (readonly [string, string, number])[] = [
-    ['GET', `${ACME}/Nothing`, 404], ['GET', `${ACME}/Calls/%zz`, 400], ['GET', `/v1/Accounts/nobody/Calls/x`, 401], ['DELETE', `${ACME}/Calls/x`, 405],
-    ['GET', `${ACME}/Calls/x/ActiveLegs`, 404], ['POST', `${ACME}/Calls/x/Legs`, 400], ['GET', `${ACME}/Calls/${'9'.repeat(600)}`, 414], ['GET', '/nothing', 404], ['PROPFIND', ACME, 404],
+    ['GET', `${ACME}/Nothing`, 404],
+    ['GET', `${ACME}/Calls/%zz`, 400],
+    ['GET', `/v1/Accounts/nobody/Calls/x`, 401],
+    ['DELETE', `${ACME}/Calls/x`, 405],
+    ['GET', `${ACME}/Calls/x/ActiveLegs`, 404],
+    ['POST', `${ACME}/Calls/x/Legs`, 400],
+    ['GET', `${ACME}/Calls/${'9'.repeat(600)}`, 414],
+    ['GET', '/nothing', 404],
+    ['PROPFIND', ACME, 404],
   ]
   for (const [method, url, status] of cases) {
     const xml = await send(method, url)
-    assert.deepEqual([xml.statusCode, xml.headers['content-type'], exception(xml)['Status'] ?? exception(xml)['Code']], [status, 'application/xml', String(status)], url)
+    assert.deepEqual(
+      [xml.statusCode, xml.headers['content-type'], exception(xml).Status ?? exception(xml).Code],
+      [status, 'application/xml', String(status)],
+      url,
+    )
     const json = await send(method, `${url}.json`)
-    assert.deepEqual([json.statusCode, json.headers['content-type'], exception(json)['Status'] ?? exception(json)['Code']], [status, 'application/json; charset=utf-8', status], url)
-    assert.equal(exception(json)['Message'], exception(xml)['Message'])
+    assert.deepEqual(
+      [json.statusCode, json.headers['content-type'], exception(json).Status ?? exception(json).Code],
+      [status, 'application/json; charset=utf-8', status],
+      url,
+    )
+    assert.equal(exception(json).Message, exception(xml).Message)
   }
 })
 
 test('[C1] paths are case-sensitive, and an unknown one is 404, never its parent', async () => {
   const { path, agent } = await talk()
   const unknown = [
-    `${path}/activelegs.json`, `${path}/Activelegs`, `${path}/ActiveLegs/`, `${path}/ActiveLegs.json/`, `${path}/ActiveLegs/x`, `${path}/`, `${path}/ActiveLegs.xml`,
-    `/calls/x`, `/Calls`, `/Calls.json`, `/Calls//x`, `${path}//ActiveLegs`, `${path}/Legs/${agent}/x`, '', '/', '/Calls/a/b/c/d',
+    `${path}/activelegs.json`,
+    `${path}/Activelegs`,
+    `${path}/ActiveLegs/`,
+    `${path}/ActiveLegs.json/`,
+    `${path}/ActiveLegs/x`,
+    `${path}/`,
+    `${path}/ActiveLegs.xml`,
+    `/calls/x`,
+    `/Calls`,
+    `/Calls.json`,
+    `/Calls//x`,
+    `${path}//ActiveLegs`,
+    `${path}/Legs/${agent}/x`,
+    '',
+    '/',
+    '/Calls/a/b/c/d',
   ]
   for (const below of unknown) assert.equal((await get(below)).statusCode, 404, below)
   for (const url of ['/v1/accounts/acme/Calls/x', '/V1/Accounts/acme/Calls/x', '/v2/Accounts/acme/Calls/x', '/', '/healthz.json', '/v1/healthz']) {
@@ -136,15 +176,22 @@ test('[C2] without the account’s own key there is one 401, the same for every 
   const { path } = await talk()
   const bodies = new Set<string>()
   for (const [url, as] of [
-    [`${ACME}${path}/ActiveLegs`, null], [`${ACME}${path}/ActiveLegs`, 'key:wrong'], [`${ACME}${path}/ActiveLegs`, 'nobody:token'], [`${ACME}${path}/ActiveLegs`, 'zkey:ztoken'],
-    ['/v1/Accounts/nobody/Calls/x/ActiveLegs', 'key:token'], [`${ACME}/Calls/unknown/ActiveLegs`, null],
+    [`${ACME}${path}/ActiveLegs`, null],
+    [`${ACME}${path}/ActiveLegs`, 'key:wrong'],
+    [`${ACME}${path}/ActiveLegs`, 'nobody:token'],
+    [`${ACME}${path}/ActiveLegs`, 'zkey:ztoken'],
+    ['/v1/Accounts/nobody/Calls/x/ActiveLegs', 'key:token'],
+    [`${ACME}/Calls/unknown/ActiveLegs`, null],
   ] as const) {
     const response = await send('GET', url, undefined, { as })
     assert.equal(response.statusCode, 401)
     assert.match(String(response.headers['www-authenticate']), /^Basic /)
     bodies.add(response.body)
   }
-  assert.deepEqual([...bodies].map((body) => parser.parse(body).TwilioResponse.RestException), [{ Status: '401', Message: 'Authentication failed' }])
+  assert.deepEqual(
+    [...bodies].map((body) => parser.parse(body).TwilioResponse.RestException),
+    [{ Status: '401', Message: 'Authentication failed' }],
+  )
 })
 
 test('[C2] who may not ask is not told what is wrong with the body, and nothing happens', async () => {
@@ -157,7 +204,12 @@ test('[C3] all three encodings on every write', async () => {
   const encodings: readonly ((fields: Readonly<Record<string, string>>) => readonly [string, string])[] = [
     (fields) => ['application/json', JSON.stringify(fields)],
     (fields) => ['application/x-www-form-urlencoded', new URLSearchParams(fields).toString()],
-    (fields) => ['multipart/form-data; boundary=B', `${Object.entries(fields).map(([name, value]) => `--B\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`).join('')}--B--\r\n`],
+    (fields) => [
+      'multipart/form-data; boundary=B',
+      `${Object.entries(fields)
+        .map(([name, value]) => `--B\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`)
+        .join('')}--B--\r\n`,
+    ],
   ]
   for (const encode of encodings) {
     const sendAs = (method: string, path: string, fields: Readonly<Record<string, string>>): Promise<LightMyRequestResponse> => {
@@ -184,14 +236,22 @@ test('[C10] bodies that cannot be read are 400, 413 or 415, and nothing happens'
   const before = control.asked.length
   const json = { 'content-type': 'application/json' }
   const cases: readonly (readonly [string, Readonly<Record<string, string>>, number])[] = [
-    ['{"Action":', json, 400], ['[]', json, 400], ['"x"', json, 400], ['x', { 'content-type': 'multipart/form-data' }, 400], ['--B--', { 'content-type': 'multipart/form-data; boundary=C' }, 400],
-    ['x', { 'content-type': 'text/plain' }, 415], ['<a/>', { 'content-type': 'application/xml' }, 415], ['{}', { 'content-type': '???' }, 415],
-    ['{}', { ...json, 'content-encoding': 'gzip' }, 415], [`{"CustomField":"${'x'.repeat(64 * 1024)}"}`, json, 413], ['x'.repeat(64 * 1024 + 1), { 'content-type': 'text/plain' }, 413],
+    ['{"Action":', json, 400],
+    ['[]', json, 400],
+    ['"x"', json, 400],
+    ['x', { 'content-type': 'multipart/form-data' }, 400],
+    ['--B--', { 'content-type': 'multipart/form-data; boundary=C' }, 400],
+    ['x', { 'content-type': 'text/plain' }, 415],
+    ['<a/>', { 'content-type': 'application/xml' }, 415],
+    ['{}', { 'content-type': '???' }, 415],
+    ['{}', { ...json, 'content-encoding': 'gzip' }, 415],
+    [`{"CustomField":"${'x'.repeat(64 * 1024)}"}`, json, 413],
+    ['x'.repeat(64 * 1024 + 1), { 'content-type': 'text/plain' }, 413],
     [`--B\r\n${'x'.repeat(70_000)}`, { 'content-type': 'multipart/form-data; boundary=B' }, 413],
   ]
   for (const [payload, headers, status] of cases) {
     const response = await post(`${path}/Legs.json`, payload, { headers })
-    assert.deepEqual([response.statusCode, exception(response)['Status']], [status, status], payload.slice(0, 20))
+    assert.deepEqual([response.statusCode, exception(response).Status], [status, status], payload.slice(0, 20))
   }
   assert.equal(control.asked.length, before)
 })
@@ -217,7 +277,12 @@ test('[C9] an unknown, an ended and a foreign call are the same 404, whatever is
   control.end(callId, agent, 'completed')
   const foreign = (await send('POST', '/v1/Accounts/zenith/Calls/connect.json', CONNECT, { as: 'zkey:ztoken' })).json().Call.Sid
   for (const below of [path, '/Calls/unknown', `/Calls/${foreign}`, '/Calls/%00', "/Calls/a'b", `/Calls/${'x'.repeat(200)}`]) {
-    for (const response of [await get(`${below}/ActiveLegs`), await post(`${below}/Legs`, MONITOR), await put(`${below}/Legs/${agent}`, { Action: 'barge' }), await put(`${below}/Legs/${agent}`, { Action: 'hangup' })]) {
+    for (const response of [
+      await get(`${below}/ActiveLegs`),
+      await post(`${below}/Legs`, MONITOR),
+      await put(`${below}/Legs/${agent}`, { Action: 'barge' }),
+      await put(`${below}/Legs/${agent}`, { Action: 'hangup' }),
+    ]) {
       assert.equal(response.statusCode, 404, below)
       assert.deepEqual(exception(response), { Code: '404', Message: 'Given callSID is not in-progress' }, below)
     }
@@ -225,27 +290,43 @@ test('[C9] an unknown, an ended and a foreign call are the same 404, whatever is
 })
 
 test('[C9] a parameter that is wrong in itself is 400 whether or not the call lives', async () => {
-  assert.deepEqual(exception(await post('/Calls/unknown/Legs.json', { Action: 'listen' })), { Status: 400, Message: 'Invalid Parameter: PhoneNumber is missing or invalid' })
-  assert.deepEqual(exception(await put('/Calls/unknown/Legs/x.json', { Action: 'spy' })), { Status: 400, Message: 'Invalid Parameter: Action is missing or invalid' })
+  assert.deepEqual(exception(await post('/Calls/unknown/Legs.json', { Action: 'listen' })), {
+    Status: 400,
+    Message: 'Invalid Parameter: PhoneNumber is missing or invalid',
+  })
+  for (const unknown of ['unknown', '%00']) assert.equal((await put(`/Calls/${unknown}/Legs/${unknown}`, { Action: 'spy' })).statusCode, 400)
+  assert.deepEqual(exception(await put('/Calls/unknown/Legs/x.json', { Action: 'spy' })), {
+    Status: 400,
+    Message: 'Invalid Parameter: Action is missing or invalid',
+  })
 })
 
 test('[C10] a destination that may not be dialled is 403', async () => {
   const { path } = await talk()
   const refused = await post(`${path}/Legs.json`, { ...MONITOR, PhoneNumber: '+19005550123' })
   assert.equal(refused.statusCode, 403)
-  assert.match(String(exception(refused)['Message']), /may not dial/)
+  assert.match(String(exception(refused).Message), /may not dial/)
   assert.equal((await post('/Calls/connect', { ...CONNECT, From: '+19005550123' })).statusCode, 403)
 })
 
 test('[C10] a known path with another method is 405 and says which it knows', async () => {
   const cases = [
-    ['GET', '/Calls/connect', 'POST'], ['PUT', '/Calls/connect.json', 'POST'], ['POST', '/Calls/x', 'GET, HEAD'], ['DELETE', '/Calls/x.json', 'GET, HEAD'],
-    ['POST', '/Calls/x/ActiveLegs', 'GET, HEAD'], ['GET', '/Calls/x/Legs', 'POST'], ['GET', '/Calls/x/Legs.json', 'POST'], ['POST', '/Calls/x/Legs/y', 'PUT'], ['GET', '/Calls/x/Legs/y', 'PUT'],
-    ['HEAD', '/Calls/x/Legs', 'POST'], ['PATCH', '/Calls/x/Legs/y', 'PUT'], ['OPTIONS', '/Calls/connect', 'POST'],
+    ['GET', '/Calls/connect', 'POST'],
+    ['PUT', '/Calls/connect.json', 'POST'],
+    ['POST', '/Calls/x', 'GET, HEAD'],
+    ['DELETE', '/Calls/x.json', 'GET, HEAD'],
+    ['POST', '/Calls/x/ActiveLegs', 'GET, HEAD'],
+    ['GET', '/Calls/x/Legs', 'POST'],
+    ['GET', '/Calls/x/Legs.json', 'POST'],
+    ['POST', '/Calls/x/Legs/y', 'PUT'],
+    ['GET', '/Calls/x/Legs/y', 'PUT'],
+    ['HEAD', '/Calls/x/Legs', 'POST'],
+    ['PATCH', '/Calls/x/Legs/y', 'PUT'],
+    ['OPTIONS', '/Calls/connect', 'POST'],
   ] as const
   for (const [method, below, allow] of cases) {
     const response = await send(method, `${ACME}${below}`, undefined, { as: null })
-    assert.deepEqual([response.statusCode, response.headers['allow']], [405, allow], `${method} ${below}`)
+    assert.deepEqual([response.statusCode, response.headers.allow], [405, allow], `${method} ${below}`)
   }
 })
 
@@ -258,7 +339,7 @@ test('[C10] the write after the last one allowed in a minute is 429 with Retry-A
   for (let n = 0; n < 200; n++) assert.equal((await post('/Calls/connect', {})).statusCode, 400)
   now += 20_000
   const refused = await post('/Calls/connect.json', CONNECT)
-  assert.deepEqual([refused.statusCode, refused.headers['retry-after'], exception(refused)['Message']], [429, '40', 'Too Many Requests'])
+  assert.deepEqual([refused.statusCode, refused.headers['retry-after'], exception(refused).Message], [429, '40', 'Too Many Requests'])
   assert.equal((await put('/Calls/x/Legs/y', { Action: 'hangup' })).statusCode, 429)
   assert.equal((await get('/Calls/x/ActiveLegs')).statusCode, 404)
   assert.equal((await send('POST', '/v1/Accounts/zenith/Calls/connect', CONNECT, { as: 'zkey:ztoken' })).statusCode, 200)
@@ -278,9 +359,9 @@ test('[C10] what nobody foresaw is 500 with an id that the log has too, and noth
     const response = await get(below, { on })
     assert.equal(response.statusCode, 500)
     assert.ok(!response.body.includes('relation'))
-    const id = /\((req\d+)\)/.exec(String(exception(response)['Message']))?.[1]
-    const logged = lines.find((line) => line['request'] === id && line.message === 'request failed')
-    assert.equal((logged?.['err'] as Error).message, 'relation "calls" does not exist')
+    const id = /\((req\d+)\)/.exec(String(exception(response).Message))?.[1]
+    const logged = lines.find((line) => line.request === id && line.message === 'request failed')
+    assert.match(String(logged?.err), /relation "calls" does not exist/)
   }
 })
 
@@ -292,7 +373,7 @@ test('[C10] an error that only looks like one of HTTP is still 500', async () =>
 test('[C10] while starting everything is 503 with Retry-After, before anybody is asked who they are', async () => {
   state = 'starting'
   const response = await get('/Calls/x/ActiveLegs.json', { as: null })
-  assert.deepEqual([response.statusCode, response.headers['retry-after'], exception(response)['Status']], [503, '5', 503])
+  assert.deepEqual([response.statusCode, response.headers['retry-after'], exception(response).Status], [503, '5', 503])
   assert.equal((await send('GET', '/healthz')).statusCode, 200)
   assert.equal((await send('GET', '/readyz')).statusCode, 503)
 })
@@ -302,7 +383,7 @@ test('[C10] while draining nothing new begins, what lives can be seen and hung u
   assert.equal((await send('GET', '/readyz')).statusCode, 200)
   state = 'draining'
   for (const response of [await post('/Calls/connect', CONNECT), await post(`${path}/Legs`, MONITOR)]) {
-    assert.deepEqual([response.statusCode, response.headers['retry-after'], response.headers['connection']], [503, '5', 'close'])
+    assert.deepEqual([response.statusCode, response.headers['retry-after'], response.headers.connection], [503, '5', 'close'])
   }
   assert.equal((await get(`${path}/ActiveLegs`)).statusCode, 200)
   assert.equal((await put(`${path}/Legs/${agent}`, { Action: 'hangup' })).statusCode, 200)
@@ -319,20 +400,29 @@ test('[C11] [C12] the legs of an outbound call: the agent is outbound, the custo
   const { path, callId, agent, customer } = await talk()
   const leg = await monitorOf(path, 'barge')
   const { Legs } = (await get(`${path}/ActiveLegs.json`)).json()
-  const columns = Legs.map((one: Record<string, unknown>) => [one['Sid'], one['Origin'], one['LastAction'], one['PhoneNumber'], one['EndUserNumber'], one['CallSid']])
+  const columns = Legs.map((one: Record<string, unknown>) => [one.Sid, one.Origin, one.LastAction, one.PhoneNumber, one.EndUserNumber, one.CallSid])
   assert.deepEqual(columns, [
     [agent, 'outbound', '', '09876530240', undefined, callId],
     [customer, 'outbound-dial', '', '09876538847', undefined, callId],
     [leg, 'monitor', 'barge', '09876500001', '09876500001', callId],
   ])
   const xml = parser.parse((await get(`${path}/ActiveLegs`)).body).TwilioResponse.Legs.Leg
-  assert.deepEqual(xml.map((one: Record<string, unknown>) => one['Sid']), [agent, customer, leg])
+  assert.deepEqual(
+    xml.map((one: Record<string, unknown>) => one.Sid),
+    [agent, customer, leg],
+  )
 })
 
 test('[C12] [C17] on a call from outside the caller is inbound, and the dialled leg is the one that is coached', async () => {
   const call = control.callIn('acme' as AccountId, '+919876500009' as Address, '+918040404890' as Address, 'client:priya' as Address)
   const { Legs } = (await get(`/Calls/${call.id}/ActiveLegs.json`)).json()
-  assert.deepEqual(Legs.map((leg: Record<string, unknown>) => [leg['Origin'], leg['PhoneNumber']]), [['inbound', '09876500009'], ['outbound-dial', 'client:priya']])
+  assert.deepEqual(
+    Legs.map((leg: Record<string, unknown>) => [leg.Origin, leg.PhoneNumber]),
+    [
+      ['inbound', '09876500009'],
+      ['outbound-dial', 'client:priya'],
+    ],
+  )
   const leg = await monitorOf(`/Calls/${call.id}`, 'whisper')
   const live = await control.liveCall(call.accountId, call.id)
   assert.equal(live.legs.find((one) => one.id === leg)?.monitoring?.targetLegId, live.legs[1]?.id)
@@ -340,7 +430,10 @@ test('[C12] [C17] on a call from outside the caller is inbound, and the dialled 
 
 test('[C13] a leg is in progress while it still rings', async () => {
   const { Sid } = (await post('/Calls/connect.json', CONNECT)).json().Call
-  assert.deepEqual((await get(`/Calls/${Sid}/ActiveLegs.json`)).json().Legs.map((leg: Record<string, unknown>) => leg['Status']), ['in-progress'])
+  assert.deepEqual(
+    (await get(`/Calls/${Sid}/ActiveLegs.json`)).json().Legs.map((leg: Record<string, unknown>) => leg.Status),
+    ['in-progress'],
+  )
 })
 
 test('[C14] a call whose legs have all ended has no active legs but the documented error', async () => {
@@ -355,8 +448,23 @@ test('[C15] [C16] creating a leg is 200 with the leg, its mode in lower case, be
   const response = await post(`${path}/Legs.json`, { Action: 'WHISPER', PhoneNumber: '+919876500001' })
   assert.equal(response.statusCode, 200)
   const { Leg } = response.json()
-  assert.deepEqual(Object.keys(Leg), ['Sid', 'CallSid', 'AccountSid', 'PhoneNumber', 'Status', 'Origin', 'LastAction', 'DateCreated', 'DateUpdated', 'StartTime', 'Uri'])
-  assert.deepEqual([Leg.LastAction, Leg.Status, Leg.StartTime, Leg.Uri], ['whisper', 'in-progress', Leg.DateCreated, `/v1/Accounts/acme/Calls/${callId}/Legs`])
+  assert.deepEqual(Object.keys(Leg), [
+    'Sid',
+    'CallSid',
+    'AccountSid',
+    'PhoneNumber',
+    'Status',
+    'Origin',
+    'LastAction',
+    'DateCreated',
+    'DateUpdated',
+    'StartTime',
+    'Uri',
+  ])
+  assert.deepEqual(
+    [Leg.LastAction, Leg.Status, Leg.StartTime, Leg.Uri],
+    ['whisper', 'in-progress', Leg.DateCreated, `/v1/Accounts/acme/Calls/${callId}/Legs`],
+  )
   const call = await control.liveCall('acme' as AccountId, callId)
   assert.equal(call.legs[2]?.state.status, 'ringing')
 })
@@ -366,7 +474,10 @@ test('[C17] a target must be a live conversation leg of this call, and is never 
   const monitor = await monitorOf(path)
   const other = await talk()
   for (const TargetLegSid of [monitor, other.agent, 'unknown', 'not an id!']) {
-    assert.deepEqual(exception(await post(`${path}/Legs.json`, { ...MONITOR, TargetLegSid })), { Status: 400, Message: 'Invalid Parameter: TargetLegSid is missing or invalid' })
+    assert.deepEqual(exception(await post(`${path}/Legs.json`, { ...MONITOR, TargetLegSid })), {
+      Status: 400,
+      Message: 'Invalid Parameter: TargetLegSid is missing or invalid',
+    })
   }
   const targetOf = async (TargetLegSid: string): Promise<unknown> => {
     const { Sid } = (await post(`${path}/Legs.json`, { ...MONITOR, TargetLegSid })).json().Leg
@@ -381,7 +492,7 @@ test('[C18] ten supervisors may monitor one call, the eleventh is 403', async ()
   const { path } = await talk()
   for (let n = 0; n < 10; n++) assert.equal((await post(`${path}/Legs`, MONITOR)).statusCode, 200)
   const refused = await post(`${path}/Legs.json`, MONITOR)
-  assert.deepEqual([refused.statusCode, exception(refused)['Status']], [403, 403])
+  assert.deepEqual([refused.statusCode, exception(refused).Status], [403, 403])
 })
 
 test('[C19] the same key gives the first answer again, in whatever order, encoding and format it is asked', async () => {
@@ -402,7 +513,10 @@ test('[C19] the same key with another body or path is 409, and one that is no ke
   assert.equal((await post(`${path}/Legs`, MONITOR, { headers })).statusCode, 200)
   assert.equal((await post(`${path}/Legs`, { ...MONITOR, Action: 'barge' }, { headers })).statusCode, 409)
   assert.equal((await post(`${other.path}/Legs`, MONITOR, { headers })).statusCode, 409)
-  assert.deepEqual(exception(await post(`${path}/Legs.json`, MONITOR, { headers: { 'idempotency-key': 'k'.repeat(256) } })), { Status: 400, Message: 'Invalid Parameter: Idempotency-Key is missing or invalid' })
+  assert.deepEqual(exception(await post(`${path}/Legs.json`, MONITOR, { headers: { 'idempotency-key': 'k'.repeat(256) } })), {
+    Status: 400,
+    Message: 'Invalid Parameter: Idempotency-Key is missing or invalid',
+  })
 })
 
 test('[C20] any mode to any mode, the same again too: the new LastAction, DateUpdated moved, Uri with the leg', async () => {
@@ -439,7 +553,9 @@ test('[C21] hanging up any live leg answers with the leg still in progress, unde
     const { legs } = response.json()
     assert.deepEqual([legs.Sid, legs.Status, legs.LastAction], [leg, 'in-progress', 'hangup'])
   }
-  const xml = parser.parse((await put(`${path}/Legs/${agent}`, 'Action=hangup', { headers: { 'content-type': 'application/x-www-form-urlencoded' } })).body)
+  const xml = parser.parse(
+    (await put(`${path}/Legs/${agent}`, 'Action=hangup', { headers: { 'content-type': 'application/x-www-form-urlencoded' } })).body,
+  )
   assert.deepEqual([xml.TwilioResponse.Leg.Sid, xml.TwilioResponse.Leg.LastAction], [agent, 'hangup'])
   assert.equal((await put(`${path}/Legs/unknown`, { Action: 'hangup' })).statusCode, 404)
 })
@@ -449,7 +565,10 @@ test('[C22] any other or missing action is 400, and nothing happens', async () =
   const leg = await monitorOf(path)
   const before = control.asked.length
   for (const body of [{}, { Action: '' }, { Action: 'mute' }, { PhoneNumber: '1' }]) {
-    assert.deepEqual(exception(await put(`${path}/Legs/${leg}.json`, body)), { Status: 400, Message: 'Invalid Parameter: Action is missing or invalid' })
+    assert.deepEqual(exception(await put(`${path}/Legs/${leg}.json`, body)), {
+      Status: 400,
+      Message: 'Invalid Parameter: Action is missing or invalid',
+    })
   }
   assert.equal((await send('PUT', `${ACME}${path}/Legs/${leg}`)).statusCode, 400, 'no body at all')
   assert.equal(control.asked.length, before)
@@ -461,7 +580,10 @@ test('[C30] connect answers with the call, and details are accepted', async () =
     assert.equal(response.statusCode, 200)
     const { Call } = response.json()
     assert.equal(Object.keys(Call).length, 19)
-    assert.deepEqual([Call.From, Call.To, Call.PhoneNumberSid, Call.Status, Call.Direction], ['09876530240', '09876538847', '08040404890', 'in-progress', 'outbound-api'])
+    assert.deepEqual(
+      [Call.From, Call.To, Call.PhoneNumberSid, Call.Status, Call.Direction],
+      ['09876530240', '09876538847', '08040404890', 'in-progress', 'outbound-api'],
+    )
   }
 })
 
@@ -500,7 +622,10 @@ test('one line a request goes to the log, with ids and without numbers, addresse
   await post(`${path}/Legs`, { ...MONITOR, PhoneNumber: '+19005550123' })
   const text = JSON.stringify(lines)
   for (const secret of ['9876', '08040', '9005550123', 'token', 'Basic', basic('key:token').slice(6)]) assert.ok(!text.includes(secret), secret)
-  assert.deepEqual(lines.map((line) => line['status']), [200, 200, 200, 404, 404, 400, 403])
+  assert.deepEqual(
+    lines.map((line) => line.status),
+    [200, 200, 200, 404, 404, 400, 403],
+  )
   const { request, ms, ...rest } = lines[2] ?? assert.fail('no third line')
   assert.deepEqual(rest, { method: 'POST', route: '/v1/Accounts/:accountSid/Calls/:callSid/Legs', status: 200, call: callId, message: 'request' })
   assert.equal(typeof ms, 'number')

@@ -96,7 +96,8 @@ export function makeServer(options: ServerOptions): FastifyInstance {
   app.setErrorHandler((error, request, reply) => answerFailure(error, request, reply, formatOf(request), options.log))
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (request: FastifyRequest, payload: IncomingMessage) =>
-    readFields(payload, { contentType: request.headers['content-type'], contentEncoding: request.headers['content-encoding'] }, maxBytes))
+    readFields(payload, { contentType: request.headers['content-type'], contentEncoding: request.headers['content-encoding'] }, maxBytes),
+  )
   app.addHook('onRequest', async (request) => {
     // Answered here, before a body is read that nobody wants.
     if (request.is404) throw new HttpError('not-found')
@@ -137,7 +138,10 @@ function addHealthRoutes(app: FastifyInstance, { ready }: ServerOptions): void {
   app.get('/healthz', async (_request, reply) => reply.type('text/plain; charset=utf-8').send('ok\n'))
   app.get('/readyz', async (_request, reply) => {
     const state = ready()
-    return reply.code(state === 'ready' ? 200 : 503).type('text/plain; charset=utf-8').send(`${state}\n`)
+    return reply
+      .code(state === 'ready' ? 200 : 503)
+      .type('text/plain; charset=utf-8')
+      .send(`${state}\n`)
   })
 }
 
@@ -168,12 +172,21 @@ function addApiRoutes(app: FastifyInstance, options: ServerOptions, formatOf: (r
 }
 
 async function answer(
-  route: ApiRoute, accountId: AccountId, request: FastifyRequest, reply: FastifyReply, options: ServerOptions, format: Format,
+  route: ApiRoute,
+  accountId: AccountId,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  options: ServerOptions,
+  format: Format,
 ): Promise<FastifyReply> {
   const { callSid, legSid } = paramsOf(request)
   const fields = (request.body ?? new Map()) as Fields
   const content = await route.answer(options.control, {
-    accountId, format, callSid, legSid, fields,
+    accountId,
+    format,
+    callSid,
+    legSid,
+    fields,
     timeZone: options.accounts.timeZone(accountId),
     details: wantsDetails(request.query),
     idempotency: idempotencyOf(request, fields),
@@ -201,7 +214,7 @@ function assertOpen(state: 'starting' | 'ready' | 'draining', method: string): v
 
 function paramsOf(request: FastifyRequest): { readonly accountSid: string; readonly callSid: string; readonly legSid: string } {
   const params = (request.params ?? {}) as Readonly<Record<string, string>>
-  return { accountSid: params['accountSid'] ?? '', callSid: params['callSid'] ?? '', legSid: params['legSid'] ?? '' }
+  return { accountSid: params.accountSid ?? '', callSid: params.callSid ?? '', legSid: params.legSid ?? '' }
 }
 
 function wantsDetails(query: unknown): boolean {
@@ -215,7 +228,12 @@ function idempotencyOf(request: FastifyRequest, fields: Fields): Idempotency | n
   const key = request.method === 'POST' ? idempotencyKeyIn(Array.isArray(header) ? header[0] : header) : null
   if (key === null) return null
   const path = request.url.split('?', 1)[0]
-  return { key, fingerprint: createHash('sha256').update(`${request.method} ${path}\n${canonicalText(fields)}`).digest('hex') }
+  return {
+    key,
+    fingerprint: createHash('sha256')
+      .update(`${request.method} ${path}\n${canonicalText(fields)}`)
+      .digest('hex'),
+  }
 }
 
 /** No address, no body, no credentials: the route as it was declared, and ids. */

@@ -24,9 +24,17 @@ function newServer(): FastifyInstance {
   const control = makeFakeControl(() => 0)
   let requests = 0
   return makeServer({
-    control: { ...control, liveCall: async (...asked) => (await gate, control.liveCall(...asked)) },
+    control: {
+      ...control,
+      liveCall: async (...asked) => {
+        await gate
+        return control.liveCall(...asked)
+      },
+    },
     accounts: { authenticate: makeKeyring([{ accountId: 'acme' as AccountId, key: 'key', token: 'token' }]), timeZone: () => 'Asia/Kolkata' },
-    now: () => 0, newId: () => `req${++requests}`, ready: () => state,
+    now: () => 0,
+    newId: () => `req${++requests}`,
+    ready: () => state,
     log: { info: () => undefined, error: (fields) => void errors.push(fields) },
   })
 }
@@ -163,9 +171,16 @@ test('a client that leaves in the middle of its body is no error of ours', async
 
 test('slow clients have their time, and no more', () => {
   const { headersTimeout, requestTimeout, keepAliveTimeout, timeout, maxConnections } = app.server
-  assert.deepEqual({ headersTimeout, requestTimeout, keepAliveTimeout, timeout, maxConnections }, {
-    headersTimeout: 10_000, requestTimeout: 15_000, keepAliveTimeout: 65_000, timeout: 120_000, maxConnections: 10_000,
-  })
+  assert.deepEqual(
+    { headersTimeout, requestTimeout, keepAliveTimeout, timeout, maxConnections },
+    {
+      headersTimeout: 10_000,
+      requestTimeout: 15_000,
+      keepAliveTimeout: 65_000,
+      timeout: 120_000,
+      maxConnections: 10_000,
+    },
+  )
 })
 
 test('closing drops idle connections at once and lets an answer under way finish', async () => {
