@@ -58,14 +58,20 @@ export async function openTestDatabase(kind: TestServer = 'embedded'): Promise<T
   return { database, url, close }
 }
 
-const urlOf = (server: EmbeddedServer, name: string): string => `postgres://${server.user}@/${name}?host=${encodeURIComponent(server.socketFolder)}&port=${server.port}`
+const urlOf = (server: EmbeddedServer, name: string): string =>
+  `postgres://${server.user}@/${name}?host=${encodeURIComponent(server.socketFolder)}&port=${server.port}`
 
 async function startTestServer(kind: TestServer): Promise<EmbeddedServer> {
   sweep()
   const parent = mkdtempSync(join(tmpdir(), `${PREFIX}${process.pid}-`))
   // The server's user must be able to pass; what is inside is for that user alone.
   chmodSync(parent, 0o711)
-  const server = await startEmbedded({ folder: join(parent, 'data'), log: silent, durable: false, ...(kind === 'oldest' ? { binaries: OLDEST_BINARIES } : {}) })
+  const server = await startEmbedded({
+    folder: join(parent, 'data'),
+    log: silent,
+    durable: false,
+    ...(kind === 'oldest' ? { binaries: OLDEST_BINARIES } : {}),
+  })
   process.once('exit', () => discard(parent))
   await administer(server, `create database ${TEMPLATE}`)
   const template = await openDatabase({ data: urlOf(server, TEMPLATE), log: silent })

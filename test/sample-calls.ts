@@ -13,32 +13,73 @@ let issued = 0
 /** Distinct in one process. */
 export const sampleId = (): string => `id${String((issued += 1)).padStart(30, '0')}`
 
-export const sampleSubscription: Subscription = { url: 'http://127.0.0.1:9/hook?token=1', events: ['terminal', 'answered'], contentType: 'application/json' }
+export const sampleSubscription: Subscription = {
+  url: 'http://127.0.0.1:9/hook?token=1',
+  events: ['terminal', 'answered'],
+  contentType: 'application/json',
+}
 
 /** A live call of an agent and a customer, both answered, with a supervisor who rings. */
 export function sampleCall(change: Partial<Call> = {}): Call {
   const id = sampleId() as CallId
   const leg = (origin: Leg['origin'], address: string, more: Partial<Leg> = {}): Leg => ({
-    id: sampleId() as LegId, address: address as Address, origin, monitoring: null, lastAction: '', createdAt: T0, updatedAt: T0 + 2000,
-    state: { status: 'answered', answeredAt: T0 + 2000 }, ringMs: 30_000, limitMs: 14_400_000, subscription: null, customField: null, ...more,
+    id: sampleId() as LegId,
+    address: address as Address,
+    origin,
+    monitoring: null,
+    lastAction: '',
+    createdAt: T0,
+    updatedAt: T0 + 2000,
+    state: { status: 'answered', answeredAt: T0 + 2000 },
+    ringMs: 30_000,
+    limitMs: 14_400_000,
+    subscription: null,
+    customField: null,
+    ...more,
   })
   const agent = leg('outbound', 'client:anna')
   const customer = leg('outbound-dial', '+919876543210')
   const supervisor = leg('monitor', 'sip:boss@127.0.0.1', {
-    state: { status: 'ringing' }, monitoring: { mode: 'whisper', targetLegId: agent.id }, lastAction: 'whisper', subscription: sampleSubscription, customField: 'ticket 7',
+    state: { status: 'ringing' },
+    monitoring: { mode: 'whisper', targetLegId: agent.id },
+    lastAction: 'whisper',
+    subscription: sampleSubscription,
+    customField: 'ticket 7',
   })
   return {
-    id, accountId: ACCOUNT, direction: 'outbound-api', from: agent.address, to: customer.address, callerId: '+918047112233' as Address, agentLegId: agent.id,
-    createdAt: T0, updatedAt: T0 + 2000, ringMs: 30_000, limitMs: 14_400_000, subscription: null, customField: null, state: { status: 'live' },
-    legs: [agent, customer, supervisor], ...change,
+    id,
+    accountId: ACCOUNT,
+    direction: 'outbound-api',
+    from: agent.address,
+    to: customer.address,
+    callerId: '+918047112233' as Address,
+    agentLegId: agent.id,
+    createdAt: T0,
+    updatedAt: T0 + 2000,
+    ringMs: 30_000,
+    limitMs: 14_400_000,
+    subscription: null,
+    customField: null,
+    state: { status: 'live' },
+    legs: [agent, customer, supervisor],
+    ...change,
   }
 }
 
 export function sampleCallback(change: Partial<CallbackRow> = {}): CallbackRow {
   const legId = sampleId() as LegId
   return {
-    id: sampleId(), accountId: ACCOUNT, callId: sampleId() as CallId, legId, event: 'terminal', orderKey: legId,
-    url: 'http://127.0.0.1:9/hook', contentType: 'application/json', body: '{"EventType":"terminal"}', createdAt: T0, ...change,
+    id: sampleId(),
+    accountId: ACCOUNT,
+    callId: sampleId() as CallId,
+    legId,
+    event: 'terminal',
+    orderKey: legId,
+    url: 'http://127.0.0.1:9/hook',
+    contentType: 'application/json',
+    body: '{"EventType":"terminal"}',
+    createdAt: T0,
+    ...change,
   }
 }
 
@@ -57,24 +98,29 @@ const subscription: fc.Arbitrary<Subscription> = fc.record({
 
 const common = { createdAt: time, updatedAt: time, ringMs: ms, limitMs: ms, subscription: fc.option(subscription), customField: fc.option(text) }
 
-const leg: fc.Arbitrary<Leg> = fc.oneof(
-  fc.record({ origin: fc.constantFrom('outbound', 'outbound-dial', 'inbound'), monitoring: fc.constant(null) }),
-  fc.record({ origin: fc.constant('monitor' as const), monitoring: fc.record({ mode: fc.constantFrom('listen', 'whisper', 'barge'), targetLegId: id as fc.Arbitrary<LegId> }) }),
-).chain((role) =>
-  fc.record({
-    ...common,
-    id: id as fc.Arbitrary<LegId>,
-    address: text as fc.Arbitrary<Address>,
-    origin: fc.constant(role.origin),
-    monitoring: fc.constant(role.monitoring),
-    lastAction: fc.constantFrom('', 'listen', 'whisper', 'barge', 'hangup'),
-    state: fc.oneof(
-      fc.constant({ status: 'ringing' as const }),
-      fc.record({ status: fc.constant('answered' as const), answeredAt: time }),
-      fc.record({ status: fc.constant('ended' as const), endedAt: time, answeredAt: fc.option(time), cause }),
-    ),
-  }),
-)
+const leg: fc.Arbitrary<Leg> = fc
+  .oneof(
+    fc.record({ origin: fc.constantFrom('outbound', 'outbound-dial', 'inbound'), monitoring: fc.constant(null) }),
+    fc.record({
+      origin: fc.constant('monitor' as const),
+      monitoring: fc.record({ mode: fc.constantFrom('listen', 'whisper', 'barge'), targetLegId: id as fc.Arbitrary<LegId> }),
+    }),
+  )
+  .chain((role) =>
+    fc.record({
+      ...common,
+      id: id as fc.Arbitrary<LegId>,
+      address: text as fc.Arbitrary<Address>,
+      origin: fc.constant(role.origin),
+      monitoring: fc.constant(role.monitoring),
+      lastAction: fc.constantFrom('', 'listen', 'whisper', 'barge', 'hangup'),
+      state: fc.oneof(
+        fc.constant({ status: 'ringing' as const }),
+        fc.record({ status: fc.constant('answered' as const), answeredAt: time }),
+        fc.record({ status: fc.constant('ended' as const), endedAt: time, answeredAt: fc.option(time), cause }),
+      ),
+    }),
+  )
 
 /** Any call that the types allow, sensible or not. */
 export const anyCall: fc.Arbitrary<Call> = fc.record({

@@ -13,10 +13,18 @@ const NODE = 'node-1'
 const save = (call: Call, more: Partial<Parameters<typeof saveCall>[1]> = {}) => ({ call, node: NODE, callbacks: [], idempotency: null, ...more })
 
 const record = (call: Call, change: Partial<IdempotencyRecord> = {}): IdempotencyRecord => ({
-  accountId: ACCOUNT, key: sampleId(), fingerprint: 'f1', callId: call.id, legId: null, answer: { z: 1, a: ['ü', null], nested: { b: 2, a: 1 } }, createdAt: T0, ...change,
+  accountId: ACCOUNT,
+  key: sampleId(),
+  fingerprint: 'f1',
+  callId: call.id,
+  legId: null,
+  answer: { z: 1, a: ['ü', null], nested: { b: 2, a: 1 } },
+  createdAt: T0,
+  ...change,
 })
 
-const count = async (sql: Sql, table: string): Promise<number> => Number((await sql.query<{ count: string }>(`select count(*) from ${table}`))[0]?.count)
+const count = async (sql: Sql, table: string): Promise<number> =>
+  Number((await sql.query<{ count: string }>(`select count(*) from ${table}`))[0]?.count)
 
 for (const server of testServers()) {
   describe(`calls on the ${server} PostgreSQL`, () => {
@@ -31,7 +39,11 @@ for (const server of testServers()) {
     test('a call comes back exactly as it was saved, whatever the types allow', async () => {
       await fc.assert(
         fc.asyncProperty(anyCall, async (any) => {
-          const call: Call = { ...structuredClone(any), id: sampleId() as CallId, legs: any.legs.map((leg) => ({ ...structuredClone(leg), id: sampleId() as LegId })) }
+          const call: Call = {
+            ...structuredClone(any),
+            id: sampleId() as CallId,
+            legs: any.legs.map((leg) => ({ ...structuredClone(leg), id: sampleId() as LegId })),
+          }
           await saveCall(sql, save(call))
           assert.deepEqual(await loadCall(sql, call.accountId, call.id), call)
         }),
@@ -45,7 +57,11 @@ for (const server of testServers()) {
       const [first, ...rest] = call.legs
       assert(first)
       const added = { ...first, id: sampleId() as LegId }
-      const ended = { ...first, state: { status: 'ended', endedAt: T0 + 9000, answeredAt: T0 + 2000, cause: 'completed' }, updatedAt: T0 + 9000 } as const
+      const ended = {
+        ...first,
+        state: { status: 'ended', endedAt: T0 + 9000, answeredAt: T0 + 2000, cause: 'completed' },
+        updatedAt: T0 + 9000,
+      } as const
       const changed: Call = { ...call, updatedAt: T0 + 9000, state: { status: 'ending', outcome: 'completed' }, legs: [ended, ...rest, added] }
       await saveCall(sql, save(changed))
       assert.deepEqual(await loadCall(sql, ACCOUNT, call.id), changed)
@@ -112,7 +128,9 @@ for (const server of testServers()) {
     test('[C19] of two requests with one key that race, one is saved and the other leaves nothing', async () => {
       const key = sampleId()
       const calls = [sampleCall(), sampleCall()]
-      const outcomes = await Promise.allSettled(calls.map((call) => saveCall(sql, save(call, { callbacks: [sampleCallback()], idempotency: record(call, { key }) }))))
+      const outcomes = await Promise.allSettled(
+        calls.map((call) => saveCall(sql, save(call, { callbacks: [sampleCallback()], idempotency: record(call, { key }) }))),
+      )
       const failed = outcomes.filter((outcome) => outcome.status === 'rejected')
       assert.equal(failed.length, 1)
       assert(failed[0]?.reason instanceof IdempotencyTaken)

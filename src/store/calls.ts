@@ -19,10 +19,28 @@ export interface CallSave {
 }
 
 const CALLBACK_COLUMNS = {
-  id: 'text', account_id: 'text', call_id: 'text', leg_id: 'text', event: 'text', order_key: 'text', url: 'text', receiver: 'text',
-  content_type: 'text', body: 'text', created_at: 'timestamptz', due_at: 'timestamptz',
+  id: 'text',
+  account_id: 'text',
+  call_id: 'text',
+  leg_id: 'text',
+  event: 'text',
+  order_key: 'text',
+  url: 'text',
+  receiver: 'text',
+  content_type: 'text',
+  body: 'text',
+  created_at: 'timestamptz',
+  due_at: 'timestamptz',
 }
-const IDEMPOTENCY_COLUMNS = { account_id: 'text', key: 'text', fingerprint: 'text', call_id: 'text', leg_id: 'text', answer: 'json', created_at: 'timestamptz' }
+const IDEMPOTENCY_COLUMNS = {
+  account_id: 'text',
+  key: 'text',
+  fingerprint: 'text',
+  call_id: 'text',
+  leg_id: 'text',
+  answer: 'json',
+  created_at: 'timestamptz',
+}
 
 /** All rows in, whatever their number: the text stays the same and is planned once. Unchanged legs are left alone. */
 const SAVE = `
@@ -39,7 +57,9 @@ function insertion(table: string, columns: Readonly<Record<string, string>>, par
 }
 
 function overwriting(table: string, columns: Readonly<Record<string, string>>): string {
-  const changes = Object.keys(columns).filter((name) => name !== 'id').map((name) => `${name} = excluded.${name}`)
+  const changes = Object.keys(columns)
+    .filter((name) => name !== 'id')
+    .map((name) => `${name} = excluded.${name}`)
   return `on conflict (id) do update set ${changes.join(', ')} where ${table}.* is distinct from excluded.*`
 }
 
@@ -67,8 +87,18 @@ export async function saveCall(sql: Sql, { call, node, callbacks, idempotency }:
 function callbackValues(callback: CallbackRow): Record<keyof typeof CALLBACK_COLUMNS, string | null> {
   const createdAt = toTimestamp(callback.createdAt)
   return {
-    id: callback.id, account_id: callback.accountId, call_id: callback.callId, leg_id: callback.legId, event: callback.event, order_key: callback.orderKey,
-    url: callback.url, receiver: receiverOf(callback.url), content_type: callback.contentType, body: callback.body, created_at: createdAt, due_at: createdAt,
+    id: callback.id,
+    account_id: callback.accountId,
+    call_id: callback.callId,
+    leg_id: callback.legId,
+    event: callback.event,
+    order_key: callback.orderKey,
+    url: callback.url,
+    receiver: receiverOf(callback.url),
+    content_type: callback.contentType,
+    body: callback.body,
+    created_at: createdAt,
+    due_at: createdAt,
   }
 }
 

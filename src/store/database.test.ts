@@ -27,7 +27,8 @@ for (const server of testServers()) {
     })
     after(() => opened.close())
 
-    const notes = async (): Promise<readonly string[]> => (await sql.query<{ text: string }>('select text from note order by text')).map((row) => row.text)
+    const notes = async (): Promise<readonly string[]> =>
+      (await sql.query<{ text: string }>('select text from note order by text')).map((row) => row.text)
 
     test('a transaction is kept whole or not at all, and gives its result', async () => {
       const work = (text: string, fail: boolean) =>
@@ -83,7 +84,10 @@ for (const server of testServers()) {
       const url = opened.url.replace(/@\/\w+/, '@/empty')
       const all = await Promise.all(Array.from({ length: 4 }, () => openDatabase({ data: url, log: silent })))
       const [steps] = await Promise.all(all.map((one) => one.sql.query<{ name: string }>('select name from migration')))
-      assert.deepEqual(steps?.map((step) => step.name), ['001-calls'])
+      assert.deepEqual(
+        steps?.map((step) => step.name),
+        ['001-calls'],
+      )
       await Promise.all(all.map((one) => one.close()))
       await sql.query('drop database empty with (force)')
     })

@@ -76,7 +76,13 @@ interface Connecting {
 }
 
 async function connectDatabase({ config: given, log, server }: Connecting): Promise<Database> {
-  const config: pg.ClientConfig = { ...given, application_name: 'earshot', connectionTimeoutMillis: CONNECT_MS, statement_timeout: STATEMENT_MS, keepAlive: true }
+  const config: pg.ClientConfig = {
+    ...given,
+    application_name: 'earshot',
+    connectionTimeoutMillis: CONNECT_MS,
+    statement_timeout: STATEMENT_MS,
+    keepAlive: true,
+  }
   const pool = new pg.Pool({ ...config, max: POOL_SIZE })
   // An idle connection that breaks is replaced when the next query needs one.
   pool.on('error', (error) => log.warn({ event: 'database-connection-lost', err: error }, 'A database connection was lost'))
@@ -98,7 +104,12 @@ async function connectDatabase({ config: given, log, server }: Connecting): Prom
     transaction: (work) => inTransaction(pool, work),
     listen: async (channel, onNotify) => {
       const listening = await listenOn({ config, channel, onNotify, log })
-      const entry = { close: () => (listeners.delete(entry), listening.close()) }
+      const entry: Listening = {
+        close: async () => {
+          listeners.delete(entry)
+          await listening.close()
+        },
+      }
       listeners.add(entry)
       return entry
     },
@@ -120,9 +131,12 @@ function sqlOver(target: Querying): Sql {
 const storableValue = (value: unknown): unknown => (typeof value === 'string' && value.includes('\0') ? storable(value) : value)
 
 async function checkVersion(pool: pg.Pool): Promise<void> {
-  const { rows } = await pool.query<{ number: string; name: string }>(`select current_setting('server_version_num') as number, current_setting('server_version') as name`)
+  const { rows } = await pool.query<{ number: string; name: string }>(
+    `select current_setting('server_version_num') as number, current_setting('server_version') as name`,
+  )
   const found = rows[0]
-  if (found && Number(found.number) < OLDEST_MAJOR * 10_000) throw new Error(`The database server is PostgreSQL ${found.name}; Earshot needs ${OLDEST_MAJOR} or later.`)
+  if (found && Number(found.number) < OLDEST_MAJOR * 10_000)
+    throw new Error(`The database server is PostgreSQL ${found.name}; Earshot needs ${OLDEST_MAJOR} or later.`)
 }
 
 async function inTransaction<T>(pool: pg.Pool, work: (sql: Sql) => Promise<T>): Promise<T> {

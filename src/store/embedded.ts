@@ -14,7 +14,7 @@ import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { Log } from './database.ts'
-import { type Binaries, findBinaries, type Owner } from './embedded-binaries.ts'
+import { type Binaries, findBinaries, type Owner, prepareFolder } from './embedded-binaries.ts'
 
 export interface EmbeddedOptions {
   readonly folder: string
@@ -39,8 +39,6 @@ export interface EmbeddedServer {
 export const EMBEDDED_DATABASE = 'earshot'
 const USER = 'earshot'
 const PORT = 5432
-/** Who runs the server when we are root: `nobody` everywhere. */
-const NOBODY: Owner = { uid: 65534, gid: 65534 }
 /** The kernel's limit for a socket's path is 107 bytes; PostgreSQL appends `/.s.PGSQL.5432`. */
 const SOCKET_FOLDER_BYTES = 90
 const LOCK_KEY = 0x6561_7273
@@ -163,7 +161,10 @@ async function launch(place: Place, attempts = RESTARTS): Promise<Running> {
     if (guard === 'unreachable') continue
     const known = await guard.query('select from pg_database where datname = $1', [EMBEDDED_DATABASE])
     if (known.rowCount === 0) await guard.query(`create database ${EMBEDDED_DATABASE}`)
-    log.info({ event: 'database-started', tookMs: Math.round(performance.now() - startedAt), major: place.binaries.major }, 'The embedded database is running')
+    log.info(
+      { event: 'database-started', tookMs: Math.round(performance.now() - startedAt), major: place.binaries.major },
+      'The embedded database is running',
+    )
     keepsAlive(guard, false)
     return { child, guard }
   }
@@ -173,7 +174,10 @@ async function launch(place: Place, attempts = RESTARTS): Promise<Running> {
 
 async function spawnServer({ binaries, cluster, socketFolder, owner, folder, durable }: Place): Promise<ChildProcess> {
   const path = join(folder, 'postgres.log')
-  const size = await stat(path).then((found) => found.size, () => 0)
+  const size = await stat(path).then(
+    (found) => found.size,
+    () => 0,
+  )
   if (size > LOG_BYTES) await truncate(path)
   const output = await open(path, 'a', 0o600)
   const settings = {
@@ -195,7 +199,13 @@ async function spawnServer({ binaries, cluster, socketFolder, owner, folder, dur
   const args = ['-D', cluster, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])]
   try {
     // Detached: Ctrl-C in a terminal goes to us alone, and we stop the server last.
-    const child = spawn(join(binaries.folder, 'postgres'), args, { ...owner, env: { ...binaries.env }, cwd: folder, detached: true, stdio: ['ignore', output.fd, output.fd] })
+    const child = spawn(join(binaries.folder, 'postgres'), args, {
+      ...owner,
+      env: { ...binaries.env },
+      cwd: folder,
+      detached: true,
+      stdio: ['ignore', output.fd, output.fd],
+    })
     child.on('error', () => {})
     child.unref()
     return child
@@ -246,7 +256,8 @@ async function forgetProcess(cluster: string, { socketFolder }: LockFile): Promi
   await rm(join(socketFolder, `.s.PGSQL.${PORT}.lock`), { force: true })
 }
 
-const inUse = (folder: string): Error => new Error(`The data folder ${folder} is in use by another Earshot. Stop that one first, or give this one a folder of its own.`)
+const inUse = (folder: string): Error =>
+  new Error(`The data folder ${folder} is in use by another Earshot. Stop that one first, or give this one a folder of its own.`)
 
 interface LockFile {
   readonly pid: number
@@ -262,7 +273,8 @@ async function readLockFile(cluster: string): Promise<LockFile | null> {
 }
 
 /** Whether this process is a PostgreSQL server on the folder, by its command line. */
-const serves = async (pid: number, cluster: string): Promise<boolean> => (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).includes(`-D\0${cluster}\0`)
+const serves = async (pid: number, cluster: string): Promise<boolean> =>
+  (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).includes(`-D\0${cluster}\0`)
 
 /** Whether the session alone keeps the process alive. The driver can do it, its types do not know. */
 function keepsAlive(client: pg.Client & { ref?: () => void; unref?: () => void }, keeps: boolean): void {
@@ -273,7 +285,14 @@ function keepsAlive(client: pg.Client & { ref?: () => void; unref?: () => void }
 /** @returns The session that holds the lock; `taken` when another one does; `unreachable` when nobody answers (yet). */
 async function takeLock(socketFolder: string): Promise<pg.Client | 'taken' | 'unreachable'> {
   if (socketFolder === '') return 'unreachable'
-  const client = new pg.Client({ host: socketFolder, port: PORT, user: USER, database: 'postgres', application_name: `earshot ${process.pid}`, connectionTimeoutMillis: 5000 })
+  const client = new pg.Client({
+    host: socketFolder,
+    port: PORT,
+    user: USER,
+    database: 'postgres',
+    application_name: `earshot ${process.pid}`,
+    connectionTimeoutMillis: 5000,
+  })
   client.on('error', () => {}) // What it means is in `end`.
   try {
     await client.connect()
@@ -295,7 +314,18 @@ async function createCluster({ cluster, binaries, owner, folder, durable, log }:
   if ((await majorOf(cluster)) !== null) return
   log.info({ event: 'database-create', folder }, 'Creating the embedded database')
   const half = join(folder, `postgres.new.${process.pid}.${randomUUID()}`)
-  const args = ['-D', half, '-U', USER, '--auth-local=trust', '--auth-host=reject', '--encoding=UTF8', '--locale=C', '-k', ...(durable ? [] : ['--no-sync'])]
+  const args = [
+    '-D',
+    half,
+    '-U',
+    USER,
+    '--auth-local=trust',
+    '--auth-host=reject',
+    '--encoding=UTF8',
+    '--locale=C',
+    '-k',
+    ...(durable ? [] : ['--no-sync']),
+  ]
   const child = spawn(join(binaries.folder, 'initdb'), args, { ...owner, env: { ...binaries.env }, cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] })
   let said = ''
   child.stderr.on('data', (chunk: Buffer) => {
@@ -318,34 +348,6 @@ async function createCluster({ cluster, binaries, owner, folder, durable, log }:
 async function majorOf(cluster: string): Promise<number | null> {
   const text = await readFile(join(cluster, 'PG_VERSION'), 'utf8').catch(() => '')
   return text === '' ? null : Number.parseInt(text, 10)
-}
-
-/** Makes the folder. As root, the server runs as whoever its data belongs to, else as nobody, who gets a folder that is new or empty. */
-async function prepareFolder(folder: string, cluster: string): Promise<Owner | null> {
-  const made = await mkdir(folder, { recursive: true, mode: 0o700 })
-  if (process.getuid?.() !== 0) return null
-  const found = await stat(cluster).catch(() => null)
-  const owner = found !== null && found.uid !== 0 ? { uid: found.uid, gid: found.gid } : NOBODY
-  if (made !== undefined) {
-    for (let path = folder; path.length >= made.length; path = dirname(path)) await chown(path, owner.uid, owner.gid)
-  } else if ((await readdir(folder)).length === 0) {
-    await chown(folder, owner.uid, owner.gid)
-  }
-  await assertMayEnter(folder, owner)
-  return owner
-}
-
-async function assertMayEnter(folder: string, { uid, gid }: Owner): Promise<void> {
-  for (let path = folder; path !== dirname(path); path = dirname(path)) {
-    const found = await stat(path)
-    const bit = found.uid === uid ? 0o100 : found.gid === gid ? 0o010 : 0o001
-    if ((found.mode & bit) === 0) {
-      throw new Error(
-        `The database server must not be root and therefore runs as user ${uid}, who may not enter ${path}. ` +
-          `Choose another data folder, run Earshot as an ordinary user, or allow it: chmod o+x ${path}`,
-      )
-    }
-  }
 }
 
 async function makeSocketFolder(folder: string, owner: Owner | null): Promise<string> {

@@ -42,5 +42,13 @@ export async function findIdempotency(sql: Sql, accountId: AccountId, key: strin
   const row = rows[0]
   if (!row) return null
   const { fingerprint, answer } = row
-  return { accountId, key, fingerprint, callId: row.call_id as CallId, legId: row.leg_id as LegId | null, answer, createdAt: row.created_at.getTime() }
+  return {
+    accountId,
+    key,
+    fingerprint,
+    callId: row.call_id as CallId,
+    legId: row.leg_id as LegId | null,
+    answer,
+    createdAt: row.created_at.getTime(),
+  }
 }

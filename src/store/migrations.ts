@@ -15,7 +15,13 @@ export async function migrate(pool: pg.Pool): Promise<void> {
   const { CompiledQuery, Kysely, PostgresDialect } = await import('kysely')
   const { Migrator } = await import('kysely/migration')
   const migrations = Object.fromEntries(
-    Object.entries(STEPS).map(([name, text]) => [name, { up: async (db: { executeQuery: (query: ReturnType<typeof CompiledQuery.raw>) => Promise<unknown> }) => void (await db.executeQuery(CompiledQuery.raw(text))) }]),
+    Object.entries(STEPS).map(([name, text]) => [
+      name,
+      {
+        up: async (db: { executeQuery: (query: ReturnType<typeof CompiledQuery.raw>) => Promise<unknown> }) =>
+          void (await db.executeQuery(CompiledQuery.raw(text))),
+      },
+    ]),
   )
   const migrator = new Migrator({
     // The pool is the caller's to end: this Kysely is never destroyed.

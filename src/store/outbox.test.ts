@@ -5,10 +5,27 @@ import { ACCOUNT, sampleCall, sampleCallback, T0 } from '../../test/sample-calls
 import type { AccountId } from '../domain/ids.ts'
 import { saveCall } from './calls.ts'
 import type { Sql } from './database.ts'
-import { type CallbackRow, type ClaimOptions, claimCallbacks, ERROR_CHARACTERS, nextDueAt, parkedCallbacks, receiverOf, replayCallback, settleCallback } from './outbox.ts'
+import {
+  type CallbackRow,
+  type ClaimOptions,
+  claimCallbacks,
+  ERROR_CHARACTERS,
+  nextDueAt,
+  parkedCallbacks,
+  receiverOf,
+  replayCallback,
+  settleCallback,
+} from './outbox.ts'
 
 const LEASE_MS = 30_000
-const claiming = (now: number, more: Partial<ClaimOptions> = {}): ClaimOptions => ({ now, leaseMs: LEASE_MS, limit: 100, perReceiver: 100, underWay: new Map(), ...more })
+const claiming = (now: number, more: Partial<ClaimOptions> = {}): ClaimOptions => ({
+  now,
+  leaseMs: LEASE_MS,
+  limit: 100,
+  perReceiver: 100,
+  underWay: new Map(),
+  ...more,
+})
 
 for (const server of testServers()) {
   describe(`the outbox on the ${server} PostgreSQL`, () => {
@@ -26,7 +43,8 @@ for (const server of testServers()) {
       await saveCall(sql, { call: sampleCall(), node: 'n', callbacks, idempotency: null })
       return callbacks
     }
-    const claimIds = async (now: number, more: Partial<ClaimOptions> = {}): Promise<readonly string[]> => (await claimCallbacks(sql, claiming(now, more))).map((claimed) => claimed.id).sort()
+    const claimIds = async (now: number, more: Partial<ClaimOptions> = {}): Promise<readonly string[]> =>
+      (await claimCallbacks(sql, claiming(now, more))).map((claimed) => claimed.id).sort()
     const idsOf = (rows: readonly CallbackRow[]): readonly string[] => rows.map((row) => row.id).sort()
 
     test('what is claimed is what was enqueued', async () => {
@@ -83,8 +101,16 @@ for (const server of testServers()) {
       const [row, second] = await enqueue({}, { accountId: 'other' as AccountId })
       assert(row && second)
       await claimIds(T0)
-      for (const { id } of [row, second]) await settleCallback(sql, { id, attempts: 1 }, { kind: 'parked', status: 503, error: `\0${'x'.repeat(2000)}` }, T0 + 7)
-      const { receiver: _, ...listed } = { ...row, attempts: 1, lastStatus: 503, lastError: `\ufffd${'x'.repeat(ERROR_CHARACTERS - 1)}`, parkedAt: T0 + 7, receiver: '' }
+      for (const { id } of [row, second])
+        await settleCallback(sql, { id, attempts: 1 }, { kind: 'parked', status: 503, error: `\0${'x'.repeat(2000)}` }, T0 + 7)
+      const { receiver: _, ...listed } = {
+        ...row,
+        attempts: 1,
+        lastStatus: 503,
+        lastError: `\ufffd${'x'.repeat(ERROR_CHARACTERS - 1)}`,
+        parkedAt: T0 + 7,
+        receiver: '',
+      }
       assert.deepEqual(await parkedCallbacks(sql, ACCOUNT, 10), [listed])
       assert.equal(await replayCallback(sql, ACCOUNT, second.id, T0), false, 'another account’s')
       assert.equal(await replayCallback(sql, ACCOUNT, row.id, T0 + 100), true)
@@ -98,7 +124,12 @@ for (const server of testServers()) {
       await enqueue({ url: 'http://zzz.example/' }, { url: 'http://aaa.example/' })
       const underWay = new Map([['http://slow.example', 3]])
       const claimed = await claimCallbacks(sql, claiming(T0, { perReceiver: 5, underWay }))
-      assert.deepEqual(claimed.map((one) => one.receiver).sort(), ['http://aaa.example', 'http://slow.example', 'http://slow.example', 'http://zzz.example'])
+      assert.deepEqual(claimed.map((one) => one.receiver).sort(), [
+        'http://aaa.example',
+        'http://slow.example',
+        'http://slow.example',
+        'http://zzz.example',
+      ])
       assert.deepEqual(await claimIds(T0, { underWay: new Map([['http://slow.example', 100]]) }), [])
       assert.equal((await claimIds(T0, { limit: 7 })).length, 7)
     })
@@ -137,12 +168,18 @@ for (const server of testServers()) {
       await sql.query('analyze callback')
       const [row] = await enqueue({ url: 'http://quick.example/' })
       const startedAt = performance.now()
-      for (let n = 0; n < 10; n += 1) await claimIds(T0, { limit: 1, underWay: new Map([['http://slow', 100], ['http://quick.example', n === 0 ? 0 : 100]]) })
+      for (let n = 0; n < 10; n += 1)
+        await claimIds(T0, {
+          limit: 1,
+          underWay: new Map([
+            ['http://slow', 100],
+            ['http://quick.example', n === 0 ? 0 : 100],
+          ]),
+        })
       const perClaimMs = (performance.now() - startedAt) / 10
       assert.deepEqual(await claimIds(T0 + LEASE_MS, { underWay: new Map([['http://slow', 100]]) }), [row?.id])
       assert(perClaimMs < 20, `${perClaimMs} ms a claim`)
     })
-
   })
 }
 

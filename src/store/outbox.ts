@@ -131,13 +131,26 @@ export async function claimCallbacks(sql: Sql, options: ClaimOptions): Promise<r
 
 function callbackOf(row: Row): CallbackRow {
   return {
-    id: row.id, accountId: row.account_id as AccountId, callId: row.call_id as CallId, legId: row.leg_id as LegId | null, event: row.event,
-    orderKey: row.order_key, url: row.url, contentType: row.content_type, body: row.body, createdAt: row.created_at.getTime(),
+    id: row.id,
+    accountId: row.account_id as AccountId,
+    callId: row.call_id as CallId,
+    legId: row.leg_id as LegId | null,
+    event: row.event,
+    orderKey: row.order_key,
+    url: row.url,
+    contentType: row.content_type,
+    body: row.body,
+    createdAt: row.created_at.getTime(),
   }
 }
 
 /** Records how an attempt went. @returns False when the lease was lost to another worker meanwhile: nothing was changed. */
-export async function settleCallback(sql: Sql, claimed: Pick<ClaimedCallback, 'id' | 'attempts'>, settlement: Settlement, now: number): Promise<boolean> {
+export async function settleCallback(
+  sql: Sql,
+  claimed: Pick<ClaimedCallback, 'id' | 'attempts'>,
+  settlement: Settlement,
+  now: number,
+): Promise<boolean> {
   const state = settlement.kind === 'retry' ? 'pending' : settlement.kind
   const error = settlement.kind === 'delivered' ? null : storable(settlement.error).slice(0, ERROR_CHARACTERS)
   const dueAt = new Date(settlement.kind === 'retry' ? settlement.at : now)
@@ -152,15 +165,26 @@ export async function settleCallback(sql: Sql, claimed: Pick<ClaimedCallback, 'i
 
 /** When the next pending callback becomes due (or its lease ends) after a moment, epoch ms; null when none does. */
 export async function nextDueAt(sql: Sql, after: number): Promise<number | null> {
-  const rows = await sql.query<{ due_at: Date }>(`select due_at from callback where state = 'pending' and due_at > $1 order by due_at limit 1`, [new Date(after)], 'callback-next')
+  const rows = await sql.query<{ due_at: Date }>(
+    `select due_at from callback where state = 'pending' and due_at > $1 order by due_at limit 1`,
+    [new Date(after)],
+    'callback-next',
+  )
   return rows[0]?.due_at.getTime() ?? null
 }
 
 /** Oldest first. */
 export async function parkedCallbacks(sql: Sql, accountId: AccountId, limit: number): Promise<readonly ParkedCallback[]> {
-  const rows = await sql.query<Row>(`select *, 0 as round from callback where state = 'parked' and account_id = $1 order by sequence limit $2`, [accountId, limit])
+  const rows = await sql.query<Row>(`select *, 0 as round from callback where state = 'parked' and account_id = $1 order by sequence limit $2`, [
+    accountId,
+    limit,
+  ])
   return rows.map((row) => ({
-    ...callbackOf(row), attempts: row.attempts, lastStatus: row.last_status, lastError: row.last_error ?? '', parkedAt: row.settled_at?.getTime() ?? 0,
+    ...callbackOf(row),
+    attempts: row.attempts,
+    lastStatus: row.last_status,
+    lastError: row.last_error ?? '',
+    parkedAt: row.settled_at?.getTime() ?? 0,
   }))
 }
 

@@ -51,7 +51,10 @@ for (const server of testServers()) {
       assert.equal(await purge(sql, T0 + DELIVERED_KEPT_MS), 0)
       assert.equal(await purge(sql, T0 + DELIVERED_KEPT_MS + 1), 1)
       const left = await sql.query<{ id: string }>('select id from callback order by sequence')
-      assert.deepEqual(left.map((row) => row.id), [parked.id, pending.id])
+      assert.deepEqual(
+        left.map((row) => row.id),
+        [parked.id, pending.id],
+      )
     })
   })
 }

@@ -18,7 +18,14 @@ test('[C26] a leg’s notice becomes a callback to its subscriber, in order of t
   assert.deepEqual(rest, [])
   const { body, id, ...facts } = row
   assert.deepEqual(facts, {
-    accountId: ACCOUNT, callId: call.id, legId: leg.id, event: 'answered', orderKey: leg.id, url: sampleSubscription.url, contentType: 'application/json', createdAt: T0 + 9000,
+    accountId: ACCOUNT,
+    callId: call.id,
+    legId: leg.id,
+    event: 'answered',
+    orderKey: leg.id,
+    url: sampleSubscription.url,
+    contentType: 'application/json',
+    createdAt: T0 + 9000,
   })
   assert.match(id, /^new\d+$/)
   const said = JSON.parse(body)
@@ -51,7 +58,10 @@ test('notices keep their order, ids are distinct, and what nobody subscribed to 
     ],
     options(),
   )
-  assert.deepEqual(rows.map((row) => row.legId), [supervisor.id, null])
+  assert.deepEqual(
+    rows.map((row) => row.legId),
+    [supervisor.id, null],
+  )
   assert.equal(new Set(rows.map((row) => row.id)).size, 2)
   assert.deepEqual(callbackRows(call, [], options()), [])
 })

@@ -41,7 +41,15 @@ interface RowParts {
 
 function rowOf({ call, leg, notice, subscription, body, options }: RowParts): CallbackRow {
   return {
-    id: options.newId(), accountId: call.accountId, callId: call.id, legId: leg?.id ?? null, event: notice.event, orderKey: leg?.id ?? call.id,
-    url: subscription.url, contentType: body.contentType, body: body.body, createdAt: options.now,
+    id: options.newId(),
+    accountId: call.accountId,
+    callId: call.id,
+    legId: leg?.id ?? null,
+    event: notice.event,
+    orderKey: leg?.id ?? call.id,
+    url: subscription.url,
+    contentType: body.contentType,
+    body: body.body,
+    createdAt: options.now,
   }
 }

@@ -76,7 +76,11 @@ function isPublic(address: ipaddr.IPv4 | ipaddr.IPv6): boolean {
 
 const within = (address: ipaddr.IPv4 | ipaddr.IPv6, [base, bits]: Block): boolean => address.kind() === base.kind() && address.match(base, bits)
 
-export type Lookup = (hostname: string, options: LookupOptions & { all: true }, done: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void) => void
+export type Lookup = (
+  hostname: string,
+  options: LookupOptions & { all: true },
+  done: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
+) => void
 
 export interface GuardedConnectorOptions {
   readonly guard: AddressGuard
@@ -105,7 +109,11 @@ function guardedLookup({ guard, port, lookup }: { guard: AddressGuard; port: num
       if (error) return done(error, '')
       const refused = addresses.find(({ address }) => !guard(address, port))
       const first = addresses[0]
-      if (refused) return done(new AddressRefused(`${hostname} is at ${refused.address}, which is not a public address, and callbacks.allow does not name it`), '')
+      if (refused)
+        return done(
+          new AddressRefused(`${hostname} is at ${refused.address}, which is not a public address, and callbacks.allow does not name it`),
+          '',
+        )
       if (!first) return done(Object.assign(new Error(`${hostname} has no address`), { code: 'ENOTFOUND' }), '')
       if (options.all) done(null, addresses)
       else done(null, first.address, first.family)

@@ -31,8 +31,13 @@ const KEEP_ALIVE_MS = 10_000
 export function makeSender({ guard, timeoutMs, lookup }: GuardedConnectorOptions): Sender {
   const connect = guardedConnector({ guard, timeoutMs, ...(lookup ? { lookup } : {}) })
   const agent = new Agent({
-    connect, pipelining: 1, keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout: timeoutMs, bodyTimeout: timeoutMs,
-    maxResponseSize: MAX_RESPONSE_BYTES, maxHeaderSize: MAX_HEADER_BYTES,
+    connect,
+    pipelining: 1,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    headersTimeout: timeoutMs,
+    bodyTimeout: timeoutMs,
+    maxResponseSize: MAX_RESPONSE_BYTES,
+    maxHeaderSize: MAX_HEADER_BYTES,
   })
   return { send: (attempt) => send(agent, attempt, timeoutMs), close: () => agent.destroy() }
 }
@@ -44,7 +49,13 @@ async function send(agent: Agent, { url: text, headers, body }: Attempt, timeout
     const signal = AbortSignal.timeout(timeoutMs)
     const { username, password } = url
     url.username = url.password = ''
-    const response = await request(url, { method: 'POST', headers: { ...headers, ...authorization(username, password) }, body, dispatcher: agent, signal })
+    const response = await request(url, {
+      method: 'POST',
+      headers: { ...headers, ...authorization(username, password) },
+      body,
+      dispatcher: agent,
+      signal,
+    })
     const { statusCode: status } = response
     if (status >= 200 && status < 300) {
       // What it says is nobody's business; reading on lets the connection be used again.
@@ -84,7 +95,11 @@ async function excerpt(body: AsyncIterable<Buffer>): Promise<string> {
   } catch {
     // The status is known; a reply that breaks off says no more.
   }
-  return Buffer.concat(chunks).subarray(0, EXCERPT_BYTES).toString('utf8').replaceAll(/[\p{Cc}\ufffd]+/gu, ' ').trim()
+  return Buffer.concat(chunks)
+    .subarray(0, EXCERPT_BYTES)
+    .toString('utf8')
+    .replaceAll(/[\p{Cc}\ufffd]+/gu, ' ')
+    .trim()
 }
 
 function reason(error: unknown, timeoutMs: number): string {

@@ -6,20 +6,28 @@ import { isSecret, newSecret, signatureHeaders } from './signature.ts'
 
 test('[C28] the library that customers verify with accepts what we sign', () => {
   fc.assert(
-    fc.property(fc.uint8Array({ minLength: 24, maxLength: 64 }), fc.string({ minLength: 1 }).filter((id) => !id.includes('.')), fc.string({ unit: 'grapheme' }), (key, id, text) => {
-      const secret = `whsec_${Buffer.from(key).toString('base64')}`
-      assert(isSecret(secret))
-      const body = JSON.stringify({ text })
-      const headers = signatureHeaders(secret, { id, body, now: Date.now() })
-      assert.deepEqual(new Webhook(secret).verify(body, { ...headers }), { text })
-    }),
+    fc.property(
+      fc.uint8Array({ minLength: 24, maxLength: 64 }),
+      fc.string({ minLength: 1 }).filter((id) => !id.includes('.')),
+      fc.string({ unit: 'grapheme' }),
+      (key, id, text) => {
+        const secret = `whsec_${Buffer.from(key).toString('base64')}`
+        assert(isSecret(secret))
+        const body = JSON.stringify({ text })
+        const headers = signatureHeaders(secret, { id, body, now: Date.now() })
+        assert.deepEqual(new Webhook(secret).verify(body, { ...headers }), { text })
+      },
+    ),
   )
 })
 
 test('[C28] another body, id, time or secret is not verified', () => {
   const secret = newSecret()
   const headers = signatureHeaders(secret, { id: 'a', body: '{}', now: Date.now() })
-  const verify = (body: string, changed: object, by = secret) => () => new Webhook(by).verify(body, { ...headers, ...changed })
+  const verify =
+    (body: string, changed: object, by = secret) =>
+    () =>
+      new Webhook(by).verify(body, { ...headers, ...changed })
   assert.doesNotThrow(verify('{}', {}))
   assert.throws(verify('{ }', {}))
   assert.throws(verify('{}', { 'webhook-id': 'b' }))
@@ -28,15 +36,24 @@ test('[C28] another body, id, time or secret is not verified', () => {
 })
 
 test('the example of the specification is signed as it says', () => {
-  const headers = signatureHeaders('whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw', { id: 'msg_p5jXN8AQM9LWM0D4loKWxJek', body: '{"test": 2432232314}', now: 1614265330_000 })
+  const headers = signatureHeaders('whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw', {
+    id: 'msg_p5jXN8AQM9LWM0D4loKWxJek',
+    body: '{"test": 2432232314}',
+    now: 1614265330_000,
+  })
   assert.deepEqual(headers, {
-    'webhook-id': 'msg_p5jXN8AQM9LWM0D4loKWxJek', 'webhook-timestamp': '1614265330', 'webhook-signature': 'v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=',
+    'webhook-id': 'msg_p5jXN8AQM9LWM0D4loKWxJek',
+    'webhook-timestamp': '1614265330',
+    'webhook-signature': 'v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=',
   })
 })
 
 test('a secret is whsec_ and 24 to 64 bytes in base64', () => {
   const of = (bytes: number): string => `whsec_${Buffer.alloc(bytes, 7).toString('base64')}`
-  assert.deepEqual([23, 24, 64, 65].map((bytes) => isSecret(of(bytes))), [false, true, true, false])
+  assert.deepEqual(
+    [23, 24, 64, 65].map((bytes) => isSecret(of(bytes))),
+    [false, true, true, false],
+  )
   for (const text of ['', 'whsec_', of(32).slice(6), `${of(32)}!`, 'whsec_%%%%']) assert.equal(isSecret(text), false, text)
   assert(isSecret(newSecret()))
   assert.notEqual(newSecret(), newSecret())

@@ -26,7 +26,10 @@ interface Request {
 }
 
 type Respond = (response: ServerResponse, request: Request) => void
-const status = (code: number): Respond => (response) => void response.writeHead(code).end('thanks')
+const status =
+  (code: number): Respond =>
+  (response) =>
+    void response.writeHead(code).end('thanks')
 const never: Respond = () => {}
 
 async function openReceiver() {
@@ -89,7 +92,12 @@ for (const server of testServers()) {
     after(() => opened.close())
 
     const makeOptions = (change: Partial<WebhookWorkerOptions> = {}): WebhookWorkerOptions => ({
-      database: opened.database, allow: ['127.0.0.1'], secretOf: async () => SECRET, now: () => clock, log: silent, ...change,
+      database: opened.database,
+      allow: ['127.0.0.1'],
+      secretOf: async () => SECRET,
+      now: () => clock,
+      log: silent,
+      ...change,
     })
     const start = async (change: Partial<WebhookWorkerOptions> = {}): Promise<WebhookWorker> => {
       worker = makeWebhookWorker(makeOptions(change))
@@ -105,8 +113,19 @@ for (const server of testServers()) {
       const rows = await sql.query<{ state: string; count: string }>('select state, count(*) from callback group by state order by state')
       return Object.fromEntries(rows.map((row) => [row.state, Number(row.count)]))
     }
-    const stateOf = async (id: string): Promise<{ readonly state: string; readonly attempts: number; readonly last_status: number | null; readonly last_error: string | null; readonly due_at: Date }> => {
-      const [row] = await sql.query<Awaited<ReturnType<typeof stateOf>>>('select state, attempts, last_status, last_error, due_at from callback where id = $1', [id])
+    const stateOf = async (
+      id: string,
+    ): Promise<{
+      readonly state: string
+      readonly attempts: number
+      readonly last_status: number | null
+      readonly last_error: string | null
+      readonly due_at: Date
+    }> => {
+      const [row] = await sql.query<Awaited<ReturnType<typeof stateOf>>>(
+        'select state, attempts, last_status, last_error, due_at from callback where id = $1',
+        [id],
+      )
       assert(row)
       return row
     }
@@ -140,7 +159,10 @@ for (const server of testServers()) {
       await eventually('delivery', async () => (await states()).delivered === 1)
       const verifier = new Webhook(SECRET)
       for (const { headers, body } of receiver.requests) assert.deepEqual(verifier.verify(body, headers as Record<string, string>), { a: 'ü' })
-      assert.deepEqual(receiver.requests.map((request) => request.id), [row.id, row.id])
+      assert.deepEqual(
+        receiver.requests.map((request) => request.id),
+        [row.id, row.id],
+      )
       const [first, second] = receiver.requests.map((request) => Number(request.headers['webhook-timestamp']))
       assert.equal((second ?? 0) - (first ?? 0), 5)
     })
@@ -169,7 +191,9 @@ for (const server of testServers()) {
     })
 
     test('[C27] callbacks of one leg arrive in order, also when the first needs several attempts', async () => {
-      receiver.answer((response, { body }) => status(body === 'first' && receiver.requests.length < 3 ? 500 : 200)(response, receiver.requests[0] as Request))
+      receiver.answer((response, { body }) =>
+        status(body === 'first' && receiver.requests.length < 3 ? 500 : 200)(response, receiver.requests[0] as Request),
+      )
       const running = await start()
       const [first] = await enqueue({ orderKey: 'leg', body: 'first' }, { orderKey: 'leg', body: 'second' }, { orderKey: 'leg', body: 'third' })
       assert(first)
@@ -179,7 +203,10 @@ for (const server of testServers()) {
         running.kick()
       }
       await eventually('delivery', async () => (await states()).delivered === 3)
-      assert.deepEqual(receiver.requests.map((request) => request.body), ['first', 'first', 'first', 'second', 'third'])
+      assert.deepEqual(
+        receiver.requests.map((request) => request.body),
+        ['first', 'first', 'first', 'second', 'third'],
+      )
     })
 
     test('[C27] a receiver that does not answer in time has failed', async () => {
@@ -345,7 +372,10 @@ for (const server of testServers()) {
       clock += LEASE_MS
       running.kick()
       await eventually('delivery', async () => (await states()).delivered === 1)
-      assert.deepEqual(receiver.requests.map((request) => request.id), [row?.id, row?.id])
+      assert.deepEqual(
+        receiver.requests.map((request) => request.id),
+        [row?.id, row?.id],
+      )
     })
   })
 }

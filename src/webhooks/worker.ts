@@ -56,8 +56,7 @@ export function makeWebhookWorker(options: WebhookWorkerOptions): WebhookWorker 
   const { database, now, log, timeoutMs = TIMEOUT_MS, concurrency = CONCURRENCY, perReceiver = PER_RECEIVER } = options
   const sender = makeSender({ guard: makeAddressGuard(options.allow), timeoutMs })
   const shop: Shop = { options, schedule: options.schedule ?? DEFAULT_SCHEDULE, attempt: (callback) => attempt(callback, options, sender.send) }
-  const underWay = new Map<string, number>()
-  const deliveries = new Set<Promise<void>>()
+  const deliveries = makeDeliveries((callback) => deliver(callback, shop), kick)
   let state: 'new' | 'running' | 'stopped' = 'new'
   let pumping: Promise<void> | null = null
   let again = false
@@ -82,28 +81,21 @@ export function makeWebhookWorker(options: WebhookWorkerOptions): WebhookWorker 
 
   /** Starts every attempt that may be made now. @returns When to look again, epoch ms. */
   async function pump(): Promise<number> {
-    while (again && state === 'running' && deliveries.size < concurrency) {
+    while (again && state === 'running' && deliveries.running.size < concurrency) {
       again = false
       const at = now()
-      const claimed = await claimCallbacks(database.sql, { now: at, leaseMs: timeoutMs + LEASE_MARGIN_MS, limit: concurrency - deliveries.size, perReceiver, underWay })
-      for (const callback of claimed) begin(callback)
+      const claimed = await claimCallbacks(database.sql, {
+        now: at,
+        leaseMs: timeoutMs + LEASE_MARGIN_MS,
+        limit: concurrency - deliveries.running.size,
+        perReceiver,
+        underWay: deliveries.byReceiver,
+      })
+      for (const callback of claimed) deliveries.begin(callback)
       if (claimed.length > 0) again = true
     }
     again = false
     return (await nextDueAt(database.sql, now())) ?? now() + POLL_MS
-  }
-
-  function begin(callback: ClaimedCallback): void {
-    const { receiver } = callback
-    underWay.set(receiver, (underWay.get(receiver) ?? 0) + 1)
-    const delivery = deliver(callback, shop).finally(() => {
-      deliveries.delete(delivery)
-      const left = (underWay.get(receiver) ?? 1) - 1
-      if (left > 0) underWay.set(receiver, left)
-      else underWay.delete(receiver)
-      kick()
-    })
-    deliveries.add(delivery)
   }
 
   /** Until nothing more can be started and nothing is under way. */
@@ -111,8 +103,8 @@ export function makeWebhookWorker(options: WebhookWorkerOptions): WebhookWorker 
     do {
       kick()
       while (pumping !== null) await pumping
-      await Promise.all(deliveries)
-    } while (pumping !== null || deliveries.size > 0)
+      await Promise.all(deliveries.running)
+    } while (pumping !== null || deliveries.running.size > 0)
   }
 
   return {
@@ -127,13 +119,48 @@ export function makeWebhookWorker(options: WebhookWorkerOptions): WebhookWorker 
       clearTimeout(timer)
       await listening?.close()
       await sender.close()
-      await Promise.all([pumping, ...deliveries])
+      await Promise.all([pumping, ...deliveries.running])
     },
     kick,
   }
 }
 
-async function attempt(callback: ClaimedCallback, { secretOf, now }: WebhookWorkerOptions, send: ReturnType<typeof makeSender>['send']): Promise<AttemptResult> {
+interface Deliveries {
+  readonly running: ReadonlySet<Promise<void>>
+  /** How many run, by receiver. */
+  readonly byReceiver: ReadonlyMap<string, number>
+  begin(callback: ClaimedCallback): void
+}
+
+/**
+ * @param work Never rejects.
+ * @param onDone Called when one has ended and no longer counts.
+ */
+function makeDeliveries(work: (callback: ClaimedCallback) => Promise<void>, onDone: () => void): Deliveries {
+  const running = new Set<Promise<void>>()
+  const byReceiver = new Map<string, number>()
+  const count = (receiver: string, change: number): void => {
+    const next = (byReceiver.get(receiver) ?? 0) + change
+    if (next > 0) byReceiver.set(receiver, next)
+    else byReceiver.delete(receiver)
+  }
+  function begin(callback: ClaimedCallback): void {
+    count(callback.receiver, 1)
+    const delivery = work(callback).finally(() => {
+      running.delete(delivery)
+      count(callback.receiver, -1)
+      onDone()
+    })
+    running.add(delivery)
+  }
+  return { running, byReceiver, begin }
+}
+
+async function attempt(
+  callback: ClaimedCallback,
+  { secretOf, now }: WebhookWorkerOptions,
+  send: ReturnType<typeof makeSender>['send'],
+): Promise<AttemptResult> {
   const { id, url, body, contentType } = callback
   const signature = signatureHeaders(await secretOf(callback.accountId), { id, body, now: now() })
   return send({ url, body, headers: { 'content-type': contentType, 'user-agent': USER_AGENT, ...signature } })
@@ -150,17 +177,30 @@ async function deliver(callback: ClaimedCallback, { options, schedule, attempt }
     if (!held) log.warn({ event: 'callback-lease-lost', ...fields }, 'A callback took longer than its lease; another worker has it')
     else if (!result.ok) log.warn({ event: `callback-${settlement.kind}`, ...fields, ...loggable(result) }, 'A callback was not accepted')
   } catch (error) {
-    log.error({ event: 'callback-attempt-lost', err: error, ...fields }, 'A callback could not be signed or its attempt not be recorded; it is tried again')
+    log.error(
+      { event: 'callback-attempt-lost', err: error, ...fields },
+      'A callback could not be signed or its attempt not be recorded; it is tried again',
+    )
   }
 }
 
 /** A receiver's own words stay in its record: they may repeat what was sent, numbers included. */
-function loggable({ status, error }: { readonly status: number | null; readonly error: string }): { readonly status: number } | { readonly reason: string } {
+function loggable({
+  status,
+  error,
+}: {
+  readonly status: number | null
+  readonly error: string
+}): { readonly status: number } | { readonly reason: string } {
   return status === null ? { reason: error } : { status }
 }
 
 /** A refused address follows the schedule like any other failure: the operator may correct the allow-list meanwhile. */
-function verdict(callback: ClaimedCallback, result: AttemptResult, { schedule, now }: { readonly schedule: readonly number[]; readonly now: number }): Settlement {
+function verdict(
+  callback: ClaimedCallback,
+  result: AttemptResult,
+  { schedule, now }: { readonly schedule: readonly number[]; readonly now: number },
+): Settlement {
   if (result.ok) return { kind: 'delivered', status: result.status }
   const at = retryAt(callback.round, now, schedule)
   const { status, error } = result
