@@ -12,6 +12,7 @@ import { inspect } from 'node:util'
 
 /** Characters of a file's own output that are kept for the case that it fails. */
 const MAX_OUTPUT = 20_000
+const WHOLE_FILE = 'the file itself'
 
 /** @param {AsyncIterable<{ type: string, data: any }> | Iterable<{ type: string, data: any }>} events of one file @param {string} file @returns {Promise<Result>} */
 export async function collect(events, file) {
@@ -19,12 +20,11 @@ export async function collect(events, file) {
   /** Names of the tests around the one that runs, and whether a deeper test was reported since the last one at a depth. */
   const names = []
   const deeper = new Set()
+  const late = []
   for await (const { type, data } of events) {
     if (type === 'test:start') names[data.nesting] = data.name
     if (type === 'test:stdout' || type === 'test:stderr') result.output = (result.output + data.message).slice(-MAX_OUTPUT)
-    if (type === 'test:diagnostic' && /asynchronous activity after the test ended/.test(data.message)) {
-      result.failures.push({ file, name: 'after its test ended', text: data.message })
-    }
+    if (type === 'test:diagnostic' && /asynchronous activity after the test ended/.test(data.message)) late.push(data.message)
     if (type !== 'test:pass' && type !== 'test:fail') continue
     const holdsTests = data.details?.type === 'suite' || deeper.has(data.nesting + 1)
     for (const depth of [...deeper]) if (depth > data.nesting) deeper.delete(depth)
@@ -32,6 +32,10 @@ export async function collect(events, file) {
     const name = [...names.slice(0, data.nesting), data.name].join(' > ')
     note(result, { type, data, name, file, holdsTests })
   }
+  // Node fails the whole file for it as well: one mishap, one failure.
+  const ofFile = result.failures.find((failure) => failure.name === WHOLE_FILE)
+  if (late.length > 0 && ofFile) ofFile.text = late.join('\n')
+  else result.failures.push(...late.map((text) => ({ file, name: 'after its test ended', text })))
   return result
 }
 
@@ -41,10 +45,9 @@ function note(result, { type, data, name, file, holdsTests }) {
   if (type === 'test:fail') {
     if (isExpected(data)) result.skips.push({ file, name, text: `to do: ${reasonOf(data.todo)}` })
     // The subtest that failed was counted itself.
-    else if (error?.failureType !== 'subtestsFailed')
-      result.failures.push({ file, name: wholeFile ? 'the file itself' : name, text: failureText(error) })
+    else if (error?.failureType !== 'subtestsFailed') result.failures.push({ file, name: wholeFile ? WHOLE_FILE : name, text: failureText(error) })
   } else if (wholeFile) {
-    result.failures.push({ file, name: 'the file itself', text: 'holds no test' })
+    result.failures.push({ file, name: WHOLE_FILE, text: 'holds no test' })
   } else if (isSkipped(data)) {
     result.skips.push({ file, name, text: reasonOf(data.skip) })
   } else if (isExpected(data)) {

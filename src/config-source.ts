@@ -42,10 +42,10 @@ const VARIABLE_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/
 const SYNTAX: Readonly<Record<string, string>> = {
   DUPLICATE_KEY: 'this key was given before in the same section; keep one of the two',
   TAB_AS_INDENT: 'indented with a tab; use spaces',
-  BAD_INDENT: 'the indentation fits nothing above; align it with its neighbours',
+  BAD_INDENT: 'the indentation fits nothing above, or a bracket is not closed; align it with its neighbours',
   BLOCK_AS_IMPLICIT_KEY: 'a nested key on one line; begin a new line after the colon, or put the value in quotes',
   MISSING_CHAR: 'a closing bracket, quote or comma is missing, or a value needs quotes',
-  UNEXPECTED_TOKEN: 'something stands where nothing can; does a value need quotes?',
+  UNEXPECTED_TOKEN: 'something stands where nothing can; a value may need quotes',
   BAD_SCALAR_START: 'a value may not begin with this character; put it in quotes',
   MULTIPLE_DOCS: 'a second document begins here; keep one per file',
   BAD_ALIAS: 'an alias names an anchor that does not exist',

@@ -291,6 +291,8 @@ function halfLogins(root: SourceValue): readonly Finding[] {
 
 function portRange(portMin: string, portMax: string, sipPort: string): readonly Finding[] {
   const [min, max, sip] = [Number(portMin), Number(portMax), Number(sipPort)]
+  // A port that is none was told already.
+  if (![min, max].every((port) => Number.isInteger(port) && port >= 1024 && port <= 65_535)) return []
   if (min >= max)
     return [
       { path: ['rtp', 'portMin'], text: `must be below rtp.portMax (${max}); write e.g. portMin: ${Math.max(1024, Math.min(40_000, max - 1000))}` },
