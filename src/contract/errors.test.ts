@@ -79,7 +79,7 @@ test('[C10] each refusal of HTTP has its status', () => {
     'too-large': 413,
     'uri-too-long': 414,
     'unsupported-media-type': 415,
-    'expectation-failed': 417,
+
     'too-many-requests': 429,
     'headers-too-large': 431,
     internal: 500,

@@ -24,7 +24,6 @@ export type HttpErrorCode =
   | 'too-large'
   | 'uri-too-long'
   | 'unsupported-media-type'
-  | 'expectation-failed'
   | 'too-many-requests'
   | 'headers-too-large'
   | 'internal'
@@ -55,7 +54,6 @@ const HTTP: Readonly<Record<HttpErrorCode, WireError>> = {
   'too-large': status(413, 'Request body is too large'),
   'uri-too-long': status(414, 'Request address is too long'),
   'unsupported-media-type': status(415, 'Content-Type must be application/json, application/x-www-form-urlencoded or multipart/form-data'),
-  'expectation-failed': status(417, 'Expectation Failed'),
   'too-many-requests': status(429, 'Too Many Requests'),
   'headers-too-large': status(431, 'Request headers are too large'),
   internal: status(500, 'Internal Server Error'),
