@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
+import { responseTo } from '../src/sip/dialog.ts'
 import { answerChallenge, makeDigestServer } from '../src/sip/digest.ts'
 import { makeFramer } from '../src/sip/framing.ts'
 import {
@@ -24,11 +25,10 @@ import {
   withTag,
   writeVia,
 } from '../src/sip/header.ts'
-import { headerValue } from '../src/sip/message.ts'
+import { headerValue, writeMessage } from '../src/sip/message.ts'
 import type { SipMessage } from '../src/sip/message.ts'
 import { MAX_BODY_BYTES, MAX_HEAD_BYTES, MAX_HEADERS, parseMessage } from '../src/sip/parse.ts'
 import { parseNameAddr, parseUri, sameUri, userText, writeNameAddr, writeUri } from '../src/sip/uri.ts'
-import { responseTo, writeMessage } from '../src/sip/write.ts'
 
 /** Whole numbers from 0 to `below` - 1. */
 export type Chance = (below: number) => number

@@ -9,7 +9,7 @@
  */
 import { answerChallenge, isStale } from './digest.ts'
 import { cseqOf, listValues, parseAuth, tagOf, topVia, withTag } from './header.ts'
-import { headerValue, headerValues, NO_BODY, type HeaderField, type SipRequest, type SipResponse } from './message.ts'
+import { headerValue, headerValues, NO_BODY, type Headed, type HeaderField, type SipRequest, type SipResponse } from './message.ts'
 import { parseNameAddr, parseUri, writeHostPort, writeUri, type HostPort, type SipUri } from './uri.ts'
 import type { Credentials, ExtraHeader, Hop, UserAgentOptions } from './user-agent.ts'
 
@@ -165,6 +165,36 @@ export function contentType(extra: readonly ExtraHeader[], body: Uint8Array | un
 
 /** The usual phrase of a status. */
 export const reasonOf = (status: number): string => REASONS[status] ?? CLASS_REASONS[Math.floor(status / 100)] ?? 'Unknown'
+
+/**
+ * A response to that request: its Via fields, From, To, Call-ID and CSeq copied (RFC 3261 §8.2.6.2), then `extra`.
+ * `toTag` is added to a To without one; null leaves To as it is (100). Record-Route is copied as well when present, for
+ * dialogs (§12.1.1). Also answers what is left of a malformed request.
+ */
+export function responseTo(
+  request: Headed,
+  answer: {
+    readonly status: number
+    readonly reason: string
+    readonly toTag: string | null
+    readonly extra?: readonly HeaderField[]
+    readonly body?: Uint8Array
+  },
+): SipResponse {
+  const headers: HeaderField[] = []
+  for (const field of request.headers) {
+    if (!COPIED.has(field.name)) continue
+    headers.push(field.name === 'To' && answer.toTag !== null ? { name: 'To', value: withTag(field.value, answer.toTag) } : field)
+  }
+  return {
+    kind: 'response',
+    status: answer.status,
+    reason: answer.reason,
+    headers: [...headers, ...(answer.extra ?? [])],
+    body: answer.body ?? NO_BODY,
+  }
+}
+const COPIED: ReadonlySet<string> = new Set(['Via', 'From', 'To', 'Call-ID', 'CSeq', 'Record-Route'])
 
 /** The ACK of a 3xx to 6xx: hop by hop, with the INVITE's own Via (§17.1.1.3). */
 export function ackOfRejection(invite: SipRequest, response: SipResponse): SipRequest {

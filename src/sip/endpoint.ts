@@ -9,9 +9,9 @@
  * Refusals (`refuse`, malformed messages, CANCEL) are stateless: the same request gets the same answer, tag included,
  * and nothing of it is kept (§8.2.7). After a final response only its bytes and the key stay.
  */
-import { ackOfRejection, cancelOf, contentType, DEFAULT_PORT, reasonOf, withCredentials, type Challenges, type Wallet } from './dialog.ts'
+import { ackOfRejection, cancelOf, contentType, DEFAULT_PORT, reasonOf, responseTo, withCredentials, type Challenges, type Wallet } from './dialog.ts'
 import { BRANCH_COOKIE, cseqOf, newVia, parseVia, splitList, tagOf, topVia, writeVia, type Via } from './header.ts'
-import { headerValue, type Headed, type HeaderField, type SipRequest, type SipResponse } from './message.ts'
+import { headerValue, writeMessage, type Headed, type HeaderField, type SipRequest, type SipResponse } from './message.ts'
 import { parseMessage } from './parse.ts'
 import {
   dropAlarm,
@@ -34,7 +34,6 @@ import {
 } from './transaction.ts'
 import { NO_PARAMS } from './uri.ts'
 import type { ExtraHeader, Hop, Output, UserAgentOptions } from './user-agent.ts'
-import { responseTo, writeMessage } from './write.ts'
 
 /** Transactions held at once, above which new work is refused with 503; 300 calls/s need about 30,000. */
 export const MAX_TRANSACTIONS = 65_536

@@ -21,11 +21,10 @@ import {
   topVia,
   vias,
 } from './header.ts'
-import { headerValue, headerValues } from './message.ts'
+import { headerValue, headerValues, writeMessage } from './message.ts'
 import type { SipMessage, SipRequest, SipResponse } from './message.ts'
 import { parseMessage } from './parse.ts'
 import { parseNameAddr, parseUri, userText } from './uri.ts'
-import { writeMessage } from './write.ts'
 
 type Verdict =
   | { readonly kind: 'read'; readonly because?: string; readonly check: (message: SipMessage) => void }

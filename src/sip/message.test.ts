@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { headerValue } from './message.ts'
+import { responseTo } from './dialog.ts'
+import { headerValue, oneLine, writeMessage } from './message.ts'
 import type { HeaderField, SipMessage } from './message.ts'
 import { parseMessage } from './parse.ts'
 import { trimBlanks } from './uri.ts'
-import { oneLine, responseTo, writeMessage } from './write.ts'
 
 const FIELDS: readonly HeaderField[] = [
   { name: 'Via', value: 'SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKa' },
