@@ -27,9 +27,9 @@ if (wanted === '--help' || wanted === '-h') {
   else shadow(node, [join(root, 'scripts', 'run-all.mjs'), ...names.map((name) => join(folder, `${name}.ts`))])
 }
 
-/** What other files of the folder only import says so by having no shebang-like first word "Measures". */
+/** A file that exports something is there to be imported by others. */
 function isMeasurement(name) {
-  return /^\/\*\*\s*(?:\*\s*)?Measures\b/.test(text(name)) || !/^export /m.test(text(name))
+  return !/^export /m.test(text(name))
 }
 
 /** The first sentence of the file's header. */

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { test } from 'node:test'
-import { complaints, functionsOf, thinlyTested, untestedRules, withoutText, type SourceFile } from './tidy.ts'
+import { complaints, functionsOf, idlePackages, thinlyTested, untestedRules, withoutText, type SourceFile } from './tidy.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -20,6 +20,7 @@ const skip = here.length === 0 ? 'not a git checkout' : false
 test('the repository obeys the rules of the house', { skip }, () => assert.deepEqual(complaints(here), []))
 test('every rule of the contract is named by a test', { skip }, () => assert.deepEqual(untestedRules(here), []))
 test('in pure rooms the tests are at least as long as the source', { skip }, () => assert.deepEqual(thinlyTested(here), []))
+test('every package has its sentence, and is used', { skip }, () => assert.deepEqual(idlePackages(here), []))
 
 const lines = (count: number, line: string): string => `${line}\n`.repeat(count)
 const file = (path: string, text = ''): SourceFile => ({ path, text })
@@ -170,4 +171,14 @@ test('a rule that no title names is reported, and one that a title names is not'
 test('a pure room with less test than source is reported, other rooms are not', () => {
   const files = [file('src/sip/a.ts', 'a\nb\n'), file('src/sip/a.test.ts', 'a\n\n\n'), file('src/http/a.ts', 'a')]
   assert.deepEqual(thinlyTested(files), ['src/sip: 1 lines of tests for 2 lines of source'])
+})
+
+test('a package without a sentence or without a use is reported', () => {
+  const manifest = JSON.stringify({ dependencies: { used: '1', idle: '1' }, devDependencies: { silent: '1' } })
+  const files = [
+    file('package.json', manifest),
+    file('CONTRIBUTING.md', '| `used` | `idle` |'),
+    file('src/http/a.ts', "import { x } from 'used/part'"),
+  ]
+  assert.deepEqual(idlePackages(files), ['silent: CONTRIBUTING.md does not say why it is here', 'idle: nothing imports it'])
 })

@@ -112,6 +112,26 @@ export function thinlyTested(files: readonly SourceFile[]): readonly Complaint[]
   })
 }
 
+/** Packages that CONTRIBUTING.md has no sentence for, or that nothing imports. */
+export function idlePackages(files: readonly SourceFile[]): readonly Complaint[] {
+  const textOf = (path: string): string => files.find((file) => file.path === path)?.text ?? ''
+  const manifest: Readonly<Record<string, Readonly<Record<string, string>>>> = JSON.parse(textOf('package.json') || '{}')
+  const names = (kind: string): readonly string[] => Object.keys(manifest[kind] ?? {})
+  const imported = files
+    .filter((file) => /\.(?:ts|mjs)$/.test(file.path) && !isTidy(file))
+    .flatMap((file) => importsOf(file).map((found) => found.target))
+  const isImported = (name: string): boolean => imported.some((target) => target === name || target.startsWith(`${name}/`))
+  return [
+    ...['dependencies', 'optionalDependencies', 'devDependencies']
+      .flatMap(names)
+      .filter((name) => !textOf('CONTRIBUTING.md').includes(`\`${name}\``))
+      .map((name) => `${name}: CONTRIBUTING.md does not say why it is here`),
+    ...names('dependencies')
+      .filter((name) => !isImported(name))
+      .map((name) => `${name}: nothing imports it`),
+  ]
+}
+
 interface CodeFile extends SourceFile {
   /** The text with comments, strings and patterns blanked out, line for line. */
   readonly bare: string
