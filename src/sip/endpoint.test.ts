@@ -2,95 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { headerValue, headerValues, NO_BODY, type SipMessage, type SipRequest, type SipResponse } from './message.ts'
-import { ANSWER, OFFER, makeChance, optionsFor, read } from './network.test.ts'
-import { makeUserAgent, type Hop, type InviteOrder, type Output, type SessionId, type UaEvent, type UserAgent } from './user-agent.ts'
-
-const PEER: Hop = { transport: 'udp', host: '192.0.2.7', port: 5060 }
-const OURS = '10.0.0.1'
-
-interface Bench {
-  readonly ua: UserAgent
-  /** Delivers one message and returns what was sent for it. */
-  say(text: string, from?: Hop, now?: number): readonly SipMessage[]
-  /** All events so far. */
-  readonly events: UaEvent[]
-  /** All hops that were sent to, in order. */
-  readonly hops: Hop[]
-  take(outputs: readonly Output[]): readonly SipMessage[]
-}
-
-function bench(): Bench {
-  const ua = makeUserAgent(optionsFor(OURS, makeChance(9)))
-  const events: UaEvent[] = []
-  const hops: Hop[] = []
-  const take = (outputs: readonly Output[]): readonly SipMessage[] => {
-    const sent: SipMessage[] = []
-    for (const output of outputs) {
-      if (output.kind === 'event') events.push(output.event)
-      else {
-        hops.push(output.to)
-        sent.push(read(output.bytes))
-      }
-    }
-    return sent
-  }
-  return { ua, events, hops, take, say: (text, from = PEER, now = 0) => take(ua.receive(Buffer.from(text.replaceAll('\n', '\r\n')), from, now)) }
-}
-
-interface Request {
-  readonly via?: string
-  readonly branch?: string
-  readonly from?: string
-  readonly to?: string
-  readonly callId?: string
-  readonly cseq?: number
-  readonly uri?: string
-  readonly extra?: readonly string[]
-  readonly body?: string
-}
-
-/** A request of the scripted peer; what is not given is that of its one call. */
-function request(method: string, given: Request = {}): string {
-  const body = given.body ?? ''
-  return [
-    `${method} ${given.uri ?? `sip:bob@${OURS}`} SIP/2.0`,
-    `Via: ${given.via ?? `SIP/2.0/UDP 192.0.2.7:5060;branch=${given.branch ?? `z9hG4bK-${method}-${given.cseq ?? 1}`}`}`,
-    'Max-Forwards: 70',
-    `From: ${given.from ?? '<sip:carol@192.0.2.7>;tag=peer'}`,
-    `To: ${given.to ?? `<sip:bob@${OURS}>`}`,
-    `Call-ID: ${given.callId ?? 'call-1'}`,
-    `CSeq: ${given.cseq ?? 1} ${method}`,
-    'Contact: <sip:carol@192.0.2.7>',
-    ...(given.extra ?? []),
-    ...(body === '' ? [] : ['Content-Type: application/sdp']),
-    `Content-Length: ${body.length}`,
-    '',
-    body,
-  ].join('\n')
-}
-
-/** The peer's response to a request of ours. */
-function response(
-  to: SipMessage | undefined,
-  status: number,
-  given: { readonly tag?: string; readonly extra?: readonly string[]; readonly body?: string } = {},
-): string {
-  assert.ok(to)
-  const tag = given.tag === undefined || /;tag=/.test(headerValue(to, 'To') ?? '') ? '' : `;tag=${given.tag}`
-  const body = given.body ?? ''
-  return [
-    `SIP/2.0 ${status} Whatever`,
-    ...headerValues(to, 'Via').map((value) => `Via: ${value}`),
-    `From: ${headerValue(to, 'From')}`,
-    `To: ${headerValue(to, 'To')}${tag}`,
-    `Call-ID: ${headerValue(to, 'Call-ID')}`,
-    `CSeq: ${headerValue(to, 'CSeq')}`,
-    ...(given.extra ?? []),
-    `Content-Length: ${body.length}`,
-    '',
-    body,
-  ].join('\n')
-}
+import { ANSWER, OFFER, OURS, PEER, bench, request, response, type Bench, type RequestLines } from './network.test.ts'
+import type { Hop, InviteOrder, SessionId, UaEvent } from './user-agent.ts'
 
 const spell = (messages: readonly SipMessage[]): string[] =>
   messages.map((message) => (message.kind === 'request' ? message.method : String(message.status)))
@@ -241,7 +154,7 @@ test('a replayed ACK says nothing a second time; one with another CSeq or tag ne
   assert.ok(event?.kind === 'invited')
   const [ok] = peer.take(peer.ua.accept(event.session, ANSWER, 0))
   const to = `<sip:bob@${OURS}>;tag=${tagIn(ok, 'To')}`
-  const ack = (more: Request): readonly SipMessage[] =>
+  const ack = (more: RequestLines): readonly SipMessage[] =>
     peer.say(request('ACK', { to, branch: `z9hG4bK-ack-${peer.hops.length}-${more.cseq ?? ''}`, ...more }))
   ack({ cseq: 2 })
   ack({ from: '<sip:carol@192.0.2.7>;tag=wrong' })

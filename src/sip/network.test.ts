@@ -3,7 +3,7 @@
  * seeded generator. No sockets, no sleeping; an hour of it takes milliseconds. Holds no tests of its own.
  */
 import assert from 'node:assert/strict'
-import { NO_BODY, type SipMessage } from './message.ts'
+import { headerValue, headerValues, NO_BODY, type SipMessage } from './message.ts'
 import { parseMessage } from './parse.ts'
 import { fireAlarms, makeAlarm, nextAlarm, setAlarm, type AlarmQueue } from './transaction.ts'
 import {
@@ -229,4 +229,126 @@ export function answering(network: Network, node: Node, answerMs: number): Node[
     at(network, node, now + answerMs, (later) => node.ua.accept(event.session, ANSWER, later))
     return node.ua.progress(event.session, 180, NO_BODY, now)
   }
+}
+
+export interface Pair {
+  readonly network: Network
+  readonly alice: Node
+  readonly bob: Node
+  readonly call: SessionId
+}
+
+/** Alice calls bob at 0. One way takes 10 ms. Bob does nothing by himself unless `answerMs` is given. */
+export function pair(answerMs: number | null = null, drops: Network['drops'] = () => false): Pair {
+  const network = makeNetwork()
+  network.drops = drops
+  const alice = addNode(network, '10.0.0.1')
+  const bob = addNode(network, '10.0.0.2')
+  if (answerMs !== null) bob.on = answering(network, bob, answerMs)
+  const { session, outputs } = alice.ua.invite(orderTo(bob), 0)
+  carryOut(network, alice, outputs)
+  return { network, alice, bob, call: session }
+}
+
+export function theirs(node: Node): SessionId {
+  const event = node.log.map(({ event }) => event).find((event) => event.kind === 'invited')
+  assert.ok(event?.kind === 'invited')
+  return event.session
+}
+
+/** An answered call at 1 s, with the other side's id. */
+export function established(): Pair & { readonly other: SessionId } {
+  const both = pair(100)
+  run(both.network, 1000)
+  both.network.wire.length = 0
+  return { ...both, other: theirs(both.bob) }
+}
+
+export const count = (network: Network, line: string): number => traffic(network).filter((sent) => sent === line).length
+
+export const PEER: Hop = { transport: 'udp', host: '192.0.2.7', port: 5060 }
+export const OURS = '10.0.0.1'
+
+export interface Bench {
+  readonly ua: UserAgent
+  /** Delivers one message and returns what was sent for it. */
+  say(text: string, from?: Hop, now?: number): readonly SipMessage[]
+  /** All events so far. */
+  readonly events: UaEvent[]
+  /** All hops that were sent to, in order. */
+  readonly hops: Hop[]
+  take(outputs: readonly Output[]): readonly SipMessage[]
+}
+
+export function bench(): Bench {
+  const ua = makeUserAgent(optionsFor(OURS, makeChance(9)))
+  const events: UaEvent[] = []
+  const hops: Hop[] = []
+  const take = (outputs: readonly Output[]): readonly SipMessage[] => {
+    const sent: SipMessage[] = []
+    for (const output of outputs) {
+      if (output.kind === 'event') events.push(output.event)
+      else {
+        hops.push(output.to)
+        sent.push(read(output.bytes))
+      }
+    }
+    return sent
+  }
+  return { ua, events, hops, take, say: (text, from = PEER, now = 0) => take(ua.receive(Buffer.from(text.replaceAll('\n', '\r\n')), from, now)) }
+}
+
+export interface RequestLines {
+  readonly via?: string
+  readonly branch?: string
+  readonly from?: string
+  readonly to?: string
+  readonly callId?: string
+  readonly cseq?: number
+  readonly uri?: string
+  readonly extra?: readonly string[]
+  readonly body?: string
+}
+
+/** A request of the scripted peer; what is not given is that of its one call. */
+export function request(method: string, given: RequestLines = {}): string {
+  const body = given.body ?? ''
+  return [
+    `${method} ${given.uri ?? `sip:bob@${OURS}`} SIP/2.0`,
+    `Via: ${given.via ?? `SIP/2.0/UDP 192.0.2.7:5060;branch=${given.branch ?? `z9hG4bK-${method}-${given.cseq ?? 1}`}`}`,
+    'Max-Forwards: 70',
+    `From: ${given.from ?? '<sip:carol@192.0.2.7>;tag=peer'}`,
+    `To: ${given.to ?? `<sip:bob@${OURS}>`}`,
+    `Call-ID: ${given.callId ?? 'call-1'}`,
+    `CSeq: ${given.cseq ?? 1} ${method}`,
+    'Contact: <sip:carol@192.0.2.7>',
+    ...(given.extra ?? []),
+    ...(body === '' ? [] : ['Content-Type: application/sdp']),
+    `Content-Length: ${body.length}`,
+    '',
+    body,
+  ].join('\n')
+}
+
+/** The peer's response to a request of ours. */
+export function response(
+  to: SipMessage | undefined,
+  status: number,
+  given: { readonly tag?: string; readonly extra?: readonly string[]; readonly body?: string } = {},
+): string {
+  assert.ok(to)
+  const tag = given.tag === undefined || /;tag=/.test(headerValue(to, 'To') ?? '') ? '' : `;tag=${given.tag}`
+  const body = given.body ?? ''
+  return [
+    `SIP/2.0 ${status} Whatever`,
+    ...headerValues(to, 'Via').map((value) => `Via: ${value}`),
+    `From: ${headerValue(to, 'From')}`,
+    `To: ${headerValue(to, 'To')}${tag}`,
+    `Call-ID: ${headerValue(to, 'Call-ID')}`,
+    `CSeq: ${headerValue(to, 'CSeq')}`,
+    ...(given.extra ?? []),
+    `Content-Length: ${body.length}`,
+    '',
+    body,
+  ].join('\n')
 }

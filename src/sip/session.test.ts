@@ -1,4 +1,4 @@
-/** Sessions between two of our own agents: hanging up in every phase, the races, and re-offers, on a virtual network. */
+/** Sessions between two of our own agents: hanging up in every phase, and the races, on a virtual network. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { NO_BODY } from './message.ts'
@@ -9,52 +9,19 @@ import {
   answering,
   at,
   carryOut,
+  count,
+  established,
   makeNetwork,
   orderTo,
+  pair,
   read,
   run,
   runOut,
   story,
+  theirs,
   traffic,
-  type Network,
-  type Node,
 } from './network.test.ts'
 import type { SessionId } from './user-agent.ts'
-
-interface Pair {
-  readonly network: Network
-  readonly alice: Node
-  readonly bob: Node
-  readonly call: SessionId
-}
-
-/** Alice calls bob at 0. One way takes 10 ms. Bob does nothing by himself unless `answerMs` is given. */
-function pair(answerMs: number | null = null, drops: Network['drops'] = () => false): Pair {
-  const network = makeNetwork()
-  network.drops = drops
-  const alice = addNode(network, '10.0.0.1')
-  const bob = addNode(network, '10.0.0.2')
-  if (answerMs !== null) bob.on = answering(network, bob, answerMs)
-  const { session, outputs } = alice.ua.invite(orderTo(bob), 0)
-  carryOut(network, alice, outputs)
-  return { network, alice, bob, call: session }
-}
-
-function theirs(node: Node): SessionId {
-  const event = node.log.map(({ event }) => event).find((event) => event.kind === 'invited')
-  assert.ok(event?.kind === 'invited')
-  return event.session
-}
-
-/** An answered call at 1 s, with the other side's id. */
-function established(): Pair & { readonly other: SessionId } {
-  const both = pair(100)
-  run(both.network, 1000)
-  both.network.wire.length = 0
-  return { ...both, other: theirs(both.bob) }
-}
-
-const count = (network: Network, line: string): number => traffic(network).filter((sent) => sent === line).length
 
 test('hanging up before anything came back ends at once, and the CANCEL waits for a provisional response (RFC 3261 §9.1)', () => {
   const { network, alice, bob, call } = pair()
@@ -225,159 +192,6 @@ test('BYE and BYE at every distance of up to 50 ms: each side ends once', () => 
     runOut(network)
     for (const node of [alice, bob]) assert.equal(story(node).filter((event) => event.startsWith('ended')).length, 1)
   }
-})
-
-test('a re-offer is answered: both sides know, and the call goes on', () => {
-  const { network, alice, bob, call } = established()
-  at(network, alice, 2000, (now) => alice.ua.reoffer(call, OFFER, now))
-  run(network, 40_000)
-  assert.deepEqual(traffic(network), ['1 INVITE', '2 100 INVITE', '2 200 INVITE', '1 ACK'])
-  assert.deepEqual(story(alice).slice(-1), ['renegotiated'])
-  assert.deepEqual(story(bob).slice(-1), ['reoffered'])
-  assert.deepEqual(alice.ua.counts(), { sessions: 1, transactions: 0 })
-})
-
-test('the callee may re-offer too, with a CSeq of its own', () => {
-  const { network, alice, bob, other } = established()
-  alice.on = answering(network, alice, 0)
-  at(network, bob, 2000, (now) => bob.ua.reoffer(other, OFFER, now))
-  run(network, 40_000)
-  assert.deepEqual(story(bob).slice(-1), ['renegotiated'])
-  assert.deepEqual(story(alice).slice(-1), ['reoffered'])
-})
-
-test('a re-offer that is refused leaves the call as it was', () => {
-  const { network, alice, bob, call, other } = established()
-  bob.on = (event, now) => (event.kind === 'reoffered' ? bob.ua.rejectOffer(event.session, 488, now) : [])
-  at(network, alice, 2000, (now) => alice.ua.reoffer(call, OFFER, now))
-  run(network, 40_000)
-  assert.deepEqual(story(alice).slice(-1), ['renegotiation-failed 488'])
-  carryOut(network, bob, bob.ua.hangUp(other, 40_000))
-  runOut(network)
-  assert.deepEqual(story(alice).slice(-1), ['ended bye by peer 0'])
-})
-
-test('a re-INVITE without an offer asks for ours; the answer comes with the ACK (late offer)', () => {
-  const { network, alice, bob, call } = established()
-  const seen: Uint8Array[] = []
-  alice.on = (event) => (event.kind === 'renegotiated' ? (seen.push(event.body), []) : [])
-  bob.on = (event, now) => {
-    if (event.kind === 'reoffered') seen.push(event.body)
-    return event.kind === 'reoffered' ? bob.ua.answerOffer(event.session, OFFER, now) : []
-  }
-  at(network, alice, 2000, (now) => alice.ua.reoffer(call, NO_BODY, now))
-  run(network, 3000)
-  assert.deepEqual(
-    seen.map((body) => Buffer.from(body).toString()),
-    ['', 'v=0 offer'],
-  )
-  assert.deepEqual(story(bob).slice(-2), ['reoffered', 'renegotiated'])
-})
-
-test('two re-offers cross: both get 491, wait out §14.1 and come through, the Call-ID owner last', () => {
-  const { network, alice, bob, call, other } = established()
-  alice.on = answering(network, alice, 0)
-  at(network, alice, 2000, (now) => alice.ua.reoffer(call, OFFER, now))
-  at(network, bob, 2000, (now) => bob.ua.reoffer(other, OFFER, now))
-  run(network, 60_000)
-  assert.equal(count(network, '1 491 INVITE'), 1)
-  assert.equal(count(network, '2 491 INVITE'), 1)
-  assert.deepEqual(story(alice).slice(2), ['reoffered', 'renegotiated'])
-  assert.deepEqual(story(bob).slice(2), ['renegotiated', 'reoffered'])
-  const mine = alice.log.find(({ event }) => event.kind === 'renegotiated')?.at ?? 0
-  assert.ok(mine >= 2020 + 2100 && mine <= 2020 + 4000 + 100, `${mine}`)
-  const his = bob.log.find(({ event }) => event.kind === 'renegotiated')?.at ?? 0
-  assert.ok(his <= 2020 + 2000 + 100, `${his}`)
-})
-
-test('re-offers that cross at every distance of up to 40 ms all come through on both sides', () => {
-  for (let late = -40; late <= 40; late += 4) {
-    const { network, alice, bob, call, other } = established()
-    alice.on = answering(network, alice, 0)
-    at(network, alice, 2000, (now) => alice.ua.reoffer(call, OFFER, now))
-    at(network, bob, 2000 + late, (now) => bob.ua.reoffer(other, OFFER, now))
-    run(network, 60_000)
-    for (const node of [alice, bob]) assert.equal(story(node).filter((event) => event === 'renegotiated').length, 1, `${late} ms`)
-  }
-})
-
-test('glare without end is given up after five repeats', () => {
-  const { network, alice, bob, call } = established()
-  bob.on = (event, now) => (event.kind === 'reoffered' ? bob.ua.rejectOffer(event.session, 491, now) : [])
-  at(network, alice, 2000, (now) => alice.ua.reoffer(call, OFFER, now))
-  run(network, 60_000)
-  assert.equal(count(network, '2 491 INVITE'), 6)
-  assert.deepEqual(story(alice).slice(-1), ['renegotiation-failed 491'])
-})
-
-test('a second re-offer while the first is under way is refused here, without a word on the wire', () => {
-  const { network, alice, call } = established()
-  at(network, alice, 2000, (now) => [...alice.ua.reoffer(call, OFFER, now), ...alice.ua.reoffer(call, OFFER, now)])
-  run(network, 3000)
-  assert.equal(count(network, '1 INVITE'), 1)
-  assert.deepEqual(story(alice).slice(2), ['renegotiation-failed 491', 'renegotiated'])
-})
-
-test('a re-offer made while the peer waits for our answer goes out after it', () => {
-  const { network, alice, bob, call, other } = established()
-  bob.on = () => []
-  alice.on = answering(network, alice, 0)
-  at(network, alice, 2000, (now) => alice.ua.reoffer(call, OFFER, now))
-  at(network, bob, 2100, (now) => bob.ua.reoffer(other, OFFER, now))
-  at(network, bob, 5000, (now) => bob.ua.answerOffer(other, ANSWER, now))
-  run(network, 20_000)
-  assert.deepEqual(story(bob).slice(2), ['reoffered', 'renegotiated'])
-})
-
-test('BYE while the peer has our re-INVITE: it answers 487 to the one and 200 to the other', () => {
-  const { network, alice, bob, call } = established()
-  bob.on = () => []
-  at(network, alice, 2000, (now) => alice.ua.reoffer(call, OFFER, now))
-  at(network, alice, 2500, (now) => alice.ua.hangUp(call, now))
-  runOut(network)
-  assert.equal(count(network, '2 487 INVITE') >= 1, true)
-  assert.equal(count(network, '2 200 BYE'), 1)
-  assert.deepEqual(story(alice).slice(2), ['ended bye by us 0'])
-  assert.deepEqual(story(bob).slice(2), ['reoffered', 'ended bye by peer 0'])
-})
-
-test('the peer hangs up while it has our re-INVITE: one end, nothing left', () => {
-  const { network, alice, bob, call, other } = established()
-  bob.on = () => []
-  at(network, alice, 2000, (now) => alice.ua.reoffer(call, OFFER, now))
-  at(network, bob, 2500, (now) => bob.ua.hangUp(other, now))
-  runOut(network)
-  assert.deepEqual(story(alice).slice(2), ['renegotiation-failed 487', 'ended bye by peer 0'])
-  assert.deepEqual(story(bob).slice(2), ['reoffered', 'ended bye by us 0'])
-})
-
-test('re-INVITE and BYE cross at every distance of up to 40 ms: each side ends once and nothing is left', () => {
-  for (let late = -40; late <= 40; late += 4) {
-    const { network, alice, bob, call, other } = established()
-    at(network, alice, 2000, (now) => alice.ua.reoffer(call, OFFER, now))
-    at(network, bob, 2000 + late, (now) => bob.ua.hangUp(other, now))
-    runOut(network)
-    for (const node of [alice, bob]) assert.match(story(node).at(-1) ?? '', /^ended/)
-    for (const node of [alice, bob]) assert.equal(story(node).filter((event) => event.startsWith('ended')).length, 1)
-  }
-})
-
-test('a re-INVITE that nobody answers ends the call: the peer is gone (RFC 3261 §12.2.1.2)', () => {
-  const { network, alice, call } = established()
-  network.drops = ({ from }) => from.host === '10.0.0.2'
-  at(network, alice, 2000, (now) => alice.ua.reoffer(call, OFFER, now))
-  run(network, 100_000)
-  assert.deepEqual(story(alice).slice(2), ['ended timeout by peer 0'])
-  assert.deepEqual(alice.ua.counts(), { sessions: 0, transactions: 0 })
-})
-
-test('a re-INVITE whose 2xx is never acknowledged ends the call too', () => {
-  const { network, alice, bob, call } = established()
-  network.drops = ({ bytes }) => /^ACK /.test(Buffer.from(bytes).toString())
-  at(network, alice, 2000, (now) => alice.ua.reoffer(call, OFFER, now))
-  runOut(network)
-  assert.deepEqual(story(bob).slice(2), ['reoffered', 'ended timeout by peer 0'])
-  assert.deepEqual(story(alice).slice(-1), ['ended bye by peer 0'])
 })
 
 test('orders about a session that is unknown or over do nothing', () => {
