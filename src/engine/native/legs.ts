@@ -13,7 +13,7 @@ import type { Hop, Output, SessionId, UaEvent, UserAgent } from '../../sip/user-
 import { causeOfEnd, type Happening, type LegState, statusOfCause, step } from './call.ts'
 import type { Law, LegKind, MediaPlane, MediaTerms } from './media-plane.ts'
 import { type Caller, routeOut, type World } from './routing.ts'
-import { type AudioDescription, bothLaws, chooseLaw, readAnswer, readOffer, termsOf, writeAnswer, writeOffer } from './sdp.ts'
+import { type AudioDescription, bothLaws, chooseLaw, inFamilyOf, readAnswer, readOffer, termsOf, writeAnswer, writeOffer } from './sdp.ts'
 import type { EngineLog, SipShell } from './sip-shell.ts'
 
 /** Legs at once; one more is refused. */
@@ -130,7 +130,7 @@ export function takeIn(desk: LegDesk, session: SessionId, caller: Caller, reques
   const isCrowded = desk.legs.size >= MAX_WAITING && [...desk.legs.values()].filter((leg) => leg.state === 'offered').length >= MAX_WAITING
   const refuse = (status: number) => desk.shell.drive((agent, now) => agent.reject(session, status, status === 503 ? [RETRY_AFTER] : [], now))
   if (desk.legs.size >= MAX_LEGS || isCrowded) return void refuse(503)
-  const reading = request.body.length === 0 ? null : readOffer(request.body)
+  const reading = request.body.length === 0 ? null : inFamilyOf(desk.mediaHost, readOffer(request.body))
   if (reading?.kind === 'refused') {
     desk.log.info({ status: reading.status, reason: reading.reason }, 'the offer of a caller cannot be carried')
     return void refuse(reading.status)
@@ -255,7 +255,7 @@ function answerTo(desk: LegDesk, leg: Leg, offer: AudioDescription, preferred: L
 
 /** The far end's answer to our offer, first or later. A first one that cannot be carried ends the leg; a later one changes nothing. */
 function takeAnswer(desk: LegDesk, leg: Leg, body: Uint8Array): void {
-  const reading = readAnswer(body, leg.offered)
+  const reading = inFamilyOf(desk.mediaHost, readAnswer(body, leg.offered))
   if (reading.kind === 'refused') {
     if (leg.terms === null) giveUp(desk, leg, reading.reason)
     return
@@ -270,7 +270,7 @@ function takeOffer(desk: LegDesk, leg: Leg, body: Uint8Array): void {
     const offer = offerOf(desk, leg, leg.terms?.law ?? 'pcmu')
     return act(desk, leg, (agent, session, now) => agent.answerOffer(session, offer, now))
   }
-  const reading = readOffer(body)
+  const reading = inFamilyOf(desk.mediaHost, readOffer(body))
   if (reading.kind === 'refused') return act(desk, leg, (agent, session, now) => agent.rejectOffer(session, reading.status, now))
   const answered = answerTo(desk, leg, reading.audio, leg.terms?.law ?? null)
   if (leg.terms !== null) connect(desk, leg, leg.terms)

@@ -538,6 +538,14 @@ test('stopping ends every leg with its event, tells the phones, and frees everyt
   await it.engine.stop()
 })
 
+test('legs whose sound is lost end as failed, and their phones are told', async () => {
+  const it = await house()
+  const { own, legId } = await talking(it, 'priya')
+  it.engine.mediaLost([legId, 'unknown' as LegId])
+  assert.equal(it.of(legId).at(-1), 'ended failed')
+  await own.wait('ended')
+})
+
 test('orders about legs that nobody knows do nothing', async () => {
   const it = await house()
   const { own, legId } = await talking(it, 'priya')

@@ -72,6 +72,8 @@ export interface Registration {
 }
 
 export interface NativeEngine extends Engine {
+  /** The media plane lost the sound of these legs and cannot bring it back: they end as failed. */
+  mediaLost(legIds: readonly LegId[]): void
   /** The phones that are registered now. */
   registrations(): readonly Registration[]
   /** `host:port` as phones are told; with the real port once started. */
@@ -130,7 +132,10 @@ export function makeNativeEngine(options: NativeEngineOptions): NativeEngine {
       running = null
     },
     async dial(order) {
-      if (running !== null && !running.isStopping) await dial(running.desk, order)
+      if (running === null) return
+      const { callId, legId } = order
+      if (running.isStopping) running.desk.report({ kind: 'ended', callId, legId, cause: 'failed' })
+      else await dial(running.desk, order)
     },
     async ring(callId, legId) {
       await withLeg(callId, legId, ring)
@@ -143,6 +148,12 @@ export function makeNativeEngine(options: NativeEngineOptions): NativeEngine {
     },
     async hangUp(callId, legId, cause) {
       await withLeg(callId, legId, (desk, leg) => hangUp(desk, leg, cause))
+    },
+    mediaLost(legIds) {
+      for (const legId of legIds) {
+        const leg = running?.desk.legs.get(legId)
+        if (running && leg) giveUp(running.desk, leg, 'its sound is lost')
+      }
     },
     registrations: () =>
       registrar.all(options.now()).map(({ name, contact, hop, expiresAt }) => ({ name, contact: writeUri(contact), hop, expiresAt })),
@@ -235,8 +246,8 @@ async function end(running: Running): Promise<void> {
   const { desk, shell, options, trunkTimer } = running
   running.isStopping = true
   clearInterval(trunkTimer)
-  await running.registrations.stop()
   for (const leg of [...desk.legs.values()]) hangUp(desk, leg, leg.state === 'answered' ? 'completed' : 'canceled')
+  await running.registrations.stop()
   const until = performance.now() + FAREWELL_MS
   while (shell.pendingSessions() > 0 && performance.now() < until) await sleep(FAREWELL_POLL_MS)
   await shell.close()

@@ -5,6 +5,7 @@ import {
   type AudioDescription,
   bothLaws,
   chooseLaw,
+  inFamilyOf,
   MAX_SDP_BYTES,
   MAX_STREAMS,
   mirrored,
@@ -123,6 +124,20 @@ test('the address 0.0.0.0 is a hold: nothing is sent, what comes is heard', () =
   assert.equal(terms.phoneReceives, false)
   assert.equal(terms.phoneSends, true)
   assert.equal(terms.law, 'pcma')
+})
+
+test('an address of the other IP version is refused, a hold by address is not', () => {
+  const four = readOffer(offer(AUDIO))
+  const six = readOffer(offer(AUDIO, 'c=IN IP6 2001:db8::7'))
+  assert.equal(inFamilyOf('127.0.0.1', four), four)
+  assert.equal(inFamilyOf('::1', six), six)
+  for (const [ours, reading] of [
+    ['::1', four],
+    ['127.0.0.1', six],
+  ] as const) {
+    assert.deepEqual(inFamilyOf(ours, reading), { kind: 'refused', status: 488, reason: 'address of another IP version' })
+  }
+  assert.equal(inFamilyOf('::1', readOffer(offer(AUDIO, 'c=IN IP4 0.0.0.0'))).kind, 'audio')
 })
 
 test('IPv6 literals are read', () => {

@@ -97,6 +97,12 @@ export function readAnswer(body: Uint8Array, offered: readonly Law[]): SdpReadin
   return { kind: 'audio', audio: { ...reading.audio, laws } }
 }
 
+/** The reading, refused when its address is of another family than ours: no packet could get there. A hold has no address and passes. */
+export function inFamilyOf(ours: string, reading: SdpReading): SdpReading {
+  if (reading.kind === 'refused' || isIPv6(reading.audio.host) === isIPv6(ours) || isNoAddress(reading.audio.host)) return reading
+  return refuse(488, 'address of another IP version')
+}
+
 /** `preferred` where the phone speaks it, else the phone's own first choice. */
 export function chooseLaw(audio: AudioDescription, preferred: Law | null): Law {
   return preferred !== null && audio.laws.includes(preferred) ? preferred : (audio.laws[0] ?? 'pcmu')
@@ -104,13 +110,12 @@ export function chooseLaw(audio: AudioDescription, preferred: Law | null): Law {
 
 /** What the media plane is told about the phone. */
 export function termsOf(audio: AudioDescription, law: Law): MediaTerms {
-  const isHeldByAddress = audio.host === '0.0.0.0' || audio.host === '::'
   return {
     remote: { host: audio.host, port: audio.port },
     law,
     digitsPayloadType: audio.digitsPayloadType,
     ptimeMs: audio.ptimeMs,
-    phoneReceives: !isHeldByAddress && (audio.direction === 'sendrecv' || audio.direction === 'recvonly'),
+    phoneReceives: !isNoAddress(audio.host) && (audio.direction === 'sendrecv' || audio.direction === 'recvonly'),
     phoneSends: audio.direction === 'sendrecv' || audio.direction === 'sendonly',
   }
 }
@@ -214,6 +219,8 @@ function readAudio(stream: Stream, media: ParsedMedia, session: ParsedSdp): Omit
     direction: directionOf(media.direction ?? session.direction),
   }
 }
+
+const isNoAddress = (host: string): boolean => host === '0.0.0.0' || host === '::'
 
 function isUsableAddress(host: string, version: string): boolean {
   if (isIP(host) === 0 || (version === '4' ? !isIPv4(host) : !isIPv6(host))) return false

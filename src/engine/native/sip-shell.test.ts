@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { connect, createServer, type Socket } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { afterEach, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { NO_BODY } from '../../sip/message.ts'
@@ -33,13 +34,13 @@ interface Bench {
 }
 
 let tokens = 0
-async function bench(wrap: (agent: UserAgent) => UserAgent = (agent) => agent): Promise<Bench> {
+async function bench(wrap: (agent: UserAgent) => UserAgent = (agent) => agent, host = HOST): Promise<Bench> {
   const events: UaEvent[] = []
   const closed: Hop[] = []
   const errors: string[] = []
   const state = { aheadMs: 0, isNeeded: false, onEvent: (_event: UaEvent): void => {} }
   const shell = makeSipShell({
-    host: HOST,
+    host,
     port: 0,
     now: () => Date.now() + state.aheadMs,
     admit: () => true,
@@ -231,6 +232,23 @@ test('literals are their own address, in the family of the socket alone; names a
   assert.equal(await shell.resolve({ transport: 'udp', host: '2001:db8::1', port: 5060 }), null)
   assert.deepEqual(await shell.resolve({ transport: 'udp', host: 'localhost', port: 5060 }), { transport: 'udp', host: HOST, port: 5060 })
   assert.deepEqual(await shell.addresses('no-such-host.invalid'), [])
+})
+
+const hasIpv6 = Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ address }) => address === '::1'))
+
+test('on an IPv6 address it speaks IPv6', { skip: hasIpv6 ? false : 'no IPv6 on this machine' }, async () => {
+  const it = await bench((agent) => agent, '::1')
+  answerAll(it)
+  const socket = createSocket('udp6')
+  let heard = ''
+  socket.on('message', (bytes) => {
+    heard += bytes.toString()
+  })
+  await new Promise<void>((done) => socket.bind(0, '::1', done))
+  open.push(() => socket.close())
+  socket.send(options('six').replace(`TCP ${HOST}:9`, 'UDP [::1]:9;rport'), it.port, '::1')
+  await until('an answer', () => heard !== '')
+  assert.match(heard, /^SIP\/2\.0 200/)
 })
 
 test('a wait has an end', async () => {
