@@ -27,8 +27,6 @@ const patterns = args.filter((arg) => !arg.startsWith('--'))
 const print = (line) => console.log(line)
 const started = Date.now()
 
-process.exitCode = await main()
-
 async function main() {
   const files = globSync(['src/**/*.test.ts', 'test/**/*.test.ts', 'test/**/*.test.mjs'], { cwd: root })
     .filter((file) => patterns.length === 0 || patterns.some((pattern) => file.includes(pattern)))
@@ -92,3 +90,5 @@ async function checkBy(name, args) {
     ? { passed: 1, failures: [], skips: [], output, name, seconds }
     : { ...failed(name, 'finds nothing', output.trim().slice(0, 20_000)), seconds }
 }
+
+process.exitCode = await main()
