@@ -118,6 +118,7 @@ function supervise(place: Place, first: Running): EmbeddedServer {
     for (let waitedMs = 0; waitedMs < START_MS && !closing && child.exitCode === null && child.signalCode === null; waitedMs += RESTART_DELAY_MS) {
       const guard = await takeLock(place.socketFolder)
       if (typeof guard !== 'string') {
+        if (running.child !== child) return guard.end() // A new server came with a guard of its own.
         keepsAlive(guard, false)
         running = { child, guard }
         guard.once('end', () => void (closing || guardAgain()))

@@ -57,6 +57,7 @@ export function makeWebhookWorker(options: WebhookWorkerOptions): WebhookWorker 
   const sender = makeSender({ guard: makeAddressGuard(options.allow), timeoutMs })
   const shop: Shop = { options, schedule: options.schedule ?? DEFAULT_SCHEDULE, attempt: (callback) => attempt(callback, options, sender.send) }
   const deliveries = makeDeliveries((callback) => deliver(callback, shop), kick)
+  const terms = { leaseMs: timeoutMs + LEASE_MARGIN_MS, perReceiver, underWay: deliveries.byReceiver }
   let state: 'new' | 'running' | 'stopped' = 'new'
   let pumping: Promise<void> | null = null
   let again = false
@@ -83,14 +84,7 @@ export function makeWebhookWorker(options: WebhookWorkerOptions): WebhookWorker 
   async function pump(): Promise<number> {
     while (again && state === 'running' && deliveries.running.size < concurrency) {
       again = false
-      const at = now()
-      const claimed = await claimCallbacks(database.sql, {
-        now: at,
-        leaseMs: timeoutMs + LEASE_MARGIN_MS,
-        limit: concurrency - deliveries.running.size,
-        perReceiver,
-        underWay: deliveries.byReceiver,
-      })
+      const claimed = await claimCallbacks(database.sql, { ...terms, now: now(), limit: concurrency - deliveries.running.size })
       for (const callback of claimed) deliveries.begin(callback)
       if (claimed.length > 0) again = true
     }
