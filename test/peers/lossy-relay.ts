@@ -13,6 +13,10 @@ export interface LossyRelayOptions {
   /** 0 to 1, each way. */
   readonly loss: number
   readonly seed: number
+  /** Where clients reach it; a free port when it is left out. */
+  readonly port?: number
+  /** Where the first client's datagrams come from, for a target that knows its peers by their address. */
+  readonly firstClientPort?: number
 }
 
 /** Clients at most; a further one is not heard. */
@@ -20,7 +24,7 @@ const MAX_CLIENTS = 64
 const RECEIVE_BUFFER_BYTES = 4 << 20
 
 /** Each client has a socket of its own towards the target, so that answers find their way back. */
-export async function startLossyRelay({ target, loss, seed }: LossyRelayOptions): Promise<LossyRelay> {
+export async function startLossyRelay({ target, loss, seed, port = 0, firstClientPort = 0 }: LossyRelayOptions): Promise<LossyRelay> {
   const chance = seeded(seed)
   const counts = { lost: 0, passed: 0 }
   const clients = new Map<string, Socket>()
@@ -30,13 +34,14 @@ export async function startLossyRelay({ target, loss, seed }: LossyRelayOptions)
     return lost
   }
   const front = open()
-  await new Promise<void>((resolve) => front.bind(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => front.bind(port, '127.0.0.1', resolve))
   front.on('message', (bytes, from) => {
     const name = `${from.address}:${from.port}`
     let back = clients.get(name)
     if (back === undefined) {
       if (clients.size === MAX_CLIENTS) return
       back = open()
+      if (clients.size === 0 && firstClientPort !== 0) back.bind(firstClientPort, '127.0.0.1')
       back.on('message', (answer) => {
         if (!isLost()) front.send(answer, from.port, from.address)
       })

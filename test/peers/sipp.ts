@@ -51,11 +51,11 @@ const COMPLAINT_CHARS = 2_000
 export async function startSipp(options: SippOptions): Promise<Sipp> {
   const { scenario, target, calls, rate, pauseMs = 100, transport = 'udp', keys = {}, credentials, limitMs = LIMIT_MS } = options
   const folder = await mkdtemp(join(tmpdir(), 'earshot-sipp-'))
-  const [port, mediaPort, controlPort] = [options.port ?? (await freePort()), await freePort(), await freePort()]
+  const [port, mediaPort, controlPort] = [options.port ?? (await freePort()), anyMediaPort(), await freePort()]
   const args = [
     ...(target === null ? [] : [`${target.host}:${target.port}`]),
     '-sf', new URL(`sipp/${scenario}.xml`, import.meta.url).pathname,
-    '-i', '127.0.0.1', '-p', String(port), '-mi', '127.0.0.1', '-mp', String(mediaPort & ~1),
+    '-i', '127.0.0.1', '-p', String(port), '-mi', '127.0.0.1', '-mp', String(mediaPort),
     '-cp', String(controlPort), '-t', transport === 'udp' ? 'u1' : 't1',
     '-m', String(calls), '-r', String(rate), '-d', String(pauseMs), '-nostdin',
     '-timeout', String(Math.ceil(limitMs / 1000)), '-timeout_error',
@@ -83,6 +83,9 @@ export async function startSipp(options: SippOptions): Promise<Sipp> {
     },
   }
 }
+
+/** sipp takes this port and three above it, and ends when one is taken: a place where the system puts no sockets of others. */
+const anyMediaPort = (): number => 10_000 + 4 * Math.floor(Math.random() * 2_000)
 
 /** The newest value of a column of sipp's statistics: one line a second, and one at the end. */
 function lastValue(statistics: string, column: string): number {
