@@ -43,6 +43,8 @@ export interface Leg {
   terms: MediaTerms | null
   /** The caller's ACK came. */
   isConfirmed: boolean
+  /** Packets that had come from the phone when we last looked, and since when it has been no more, epoch ms. */
+  heard: { readonly packets: number; readonly at: number }
 }
 
 export interface LegDesk {
@@ -178,6 +180,21 @@ export function onSessionEvent(desk: LegDesk, event: Extract<UaEvent, { readonly
   }
 }
 
+/**
+ * A phone that sends nothing may be silent or gone. Whoever was silent for `silentMs` is asked by a re-INVITE with the
+ * description that is in force, which changes nothing (as in RFC 4028 §7.4): who is gone does not answer, and the session ends.
+ */
+export async function askTheSilent(desk: LegDesk, silentMs: number): Promise<void> {
+  for (const leg of [...desk.legs.values()].filter((each) => isIn(each, 'answered'))) {
+    const packets = (await desk.media.counters(leg.legId))?.packetsIn ?? 0
+    const now = desk.now()
+    if (packets !== leg.heard.packets) leg.heard = { packets, at: now }
+    if (now - leg.heard.at < silentMs || !isIn(leg, 'answered')) continue
+    leg.heard = { packets, at: now }
+    act(desk, leg, (agent, session) => agent.reoffer(session, Buffer.from(leg.sdp.last), now))
+  }
+}
+
 /** Ends the leg as failed, and says why in the log. */
 export function giveUp(desk: LegDesk, leg: Leg, why: unknown): void {
   if (isIn(leg, 'ended')) return
@@ -217,7 +234,7 @@ const isIn = (leg: Leg, state: LegState): boolean => leg.state === state
 
 function addLeg(desk: LegDesk, born: Pick<Leg, 'callId' | 'legId' | 'kind' | 'weDialled' | 'state' | 'session' | 'hop' | 'offer'>): Leg {
   const sdp = { id: String(Math.floor(desk.now())), version: 0, last: '', port: 0 }
-  const leg: Leg = { ...born, sdp, offered: [], terms: null, isConfirmed: false }
+  const leg: Leg = { ...born, sdp, offered: [], terms: null, isConfirmed: false, heard: { packets: 0, at: desk.now() } }
   desk.legs.set(leg.legId, leg)
   desk.byCall.set(leg.callId, [...(desk.byCall.get(leg.callId) ?? []), leg])
   return leg
@@ -250,6 +267,7 @@ function offerOf(desk: LegDesk, leg: Leg, preferred: Law): Uint8Array {
 function answerTo(desk: LegDesk, leg: Leg, offer: AudioDescription, preferred: Law | null): Uint8Array {
   const law = chooseLaw(offer, preferred)
   leg.terms = termsOf(offer, law)
+  leg.offered = [law]
   return describe(desk, leg, (ours) => writeAnswer(ours, offer, law))
 }
 

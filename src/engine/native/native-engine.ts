@@ -15,7 +15,7 @@ import { type Hop, makeUserAgent, type UaEvent } from '../../sip/user-agent.ts'
 import { NO_BODY } from '../../sip/message.ts'
 import type { Engine, EngineEvent } from '../engine.ts'
 import { type Door, makeDoor } from './door.ts'
-import { answer, dial, giveUp, hangUp, type Leg, type LegDesk, legOf, onSessionEvent, ring, takeIn } from './legs.ts'
+import { answer, askTheSilent, dial, giveUp, hangUp, type Leg, type LegDesk, legOf, onSessionEvent, ring, takeIn } from './legs.ts'
 import type { MediaPlane } from './media-plane.ts'
 import { makeRegistrar, type Registrar, sameHop } from './registrar.ts'
 import { type EngineAccount, readTrunk, type Trunk, type TrunkSettings, type World } from './routing.ts'
@@ -27,6 +27,8 @@ export const FAREWELL_MS = 1_000
 const FAREWELL_POLL_MS = 10
 /** How often the addresses of the trunks' host names are asked for again. */
 export const TRUNK_LOOKUP_MS = 60_000
+/** A phone that sent no packet for so long is asked whether it is still there. */
+export const SILENT_MS = 300_000
 const PRODUCT = 'Earshot'
 
 export interface NativeEngineOptions {
@@ -60,6 +62,8 @@ export interface NativeEngineOptions {
   /** Epoch ms. */
   readonly now: () => number
   readonly log: EngineLog
+  /** Default `SILENT_MS`. */
+  readonly silentMs?: number
 }
 
 export interface Registration {
@@ -91,7 +95,7 @@ interface Running {
   readonly door: Door
   readonly desk: LegDesk
   readonly registrations: TrunkRegistrations
-  readonly trunkTimer: NodeJS.Timeout
+  readonly timers: readonly NodeJS.Timeout[]
   isStopping: boolean
 }
 
@@ -228,9 +232,12 @@ async function begin(
     trust: (hop) => door.trust(hop),
     report: (event) => tell(onEvent, event, log),
   }
-  const trunkTimer = setInterval(() => void lookUp(), TRUNK_LOOKUP_MS)
+  const silentMs = options.silentMs ?? SILENT_MS
+  const ask = (): Promise<void> =>
+    askTheSilent(desk, silentMs).catch((error: unknown) => log.warn({ error: String(error) }, 'silent phones could not be asked'))
+  const timers = [setInterval(() => void lookUp(), TRUNK_LOOKUP_MS), setInterval(() => void ask(), silentMs / 8)]
   const registrations = keepRegistered({ trunks, shell, token, log, trust: (hop) => door.trust(hop) })
-  return { options, shell, registrar, door, desk, registrations, trunkTimer, isStopping: false }
+  return { options, shell, registrar, door, desk, registrations, timers, isStopping: false }
 }
 
 /** The house's own mistakes are its own. */
@@ -243,9 +250,9 @@ function tell(onEvent: (event: EngineEvent) => void, event: EngineEvent, log: En
 }
 
 async function end(running: Running): Promise<void> {
-  const { desk, shell, options, trunkTimer } = running
+  const { desk, shell, options, timers } = running
   running.isStopping = true
-  clearInterval(trunkTimer)
+  for (const timer of timers) clearInterval(timer)
   for (const leg of [...desk.legs.values()]) hangUp(desk, leg, leg.state === 'answered' ? 'completed' : 'canceled')
   await running.registrations.stop()
   const until = performance.now() + FAREWELL_MS

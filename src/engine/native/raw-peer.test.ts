@@ -64,7 +64,7 @@ interface House {
 }
 
 /** An engine, and a peer that is its trunk. */
-async function house(): Promise<House> {
+async function house(silentMs = 60_000): Promise<House> {
   const terms: MediaTerms[] = []
   const events: EngineEvent[] = []
   let engine: NativeEngine | null = null
@@ -90,6 +90,7 @@ async function house(): Promise<House> {
     log: { info: () => {}, warn: () => {}, error: (fields, message) => assert.fail(`${message}: ${JSON.stringify(fields)}`) },
     parseNumber: (text) => (/^\+\d+$/.test(text) ? (text as Address) : null),
     newId: () => `id${++ids}`,
+    silentMs,
   })
   await engine.start((event) => void events.push(event))
   const running = engine
@@ -242,6 +243,19 @@ test('an UPDATE holds as a re-INVITE does, and our o= version rises', async () =
   assert.match(ok, /\r\no=- \d+ 2 IN IP4 127\.0\.0\.1\r\n/)
   assert.match(ok, /a=recvonly/)
   assert.equal(it.terms.at(-1)?.phoneReceives, false)
+})
+
+test('a phone that sends nothing is asked whether it is there: the same description again, and the leg ends when it is not', async () => {
+  const it = await house(100)
+  const { legId } = await talking(it)
+  const first = await it.peer.take(/^INVITE /)
+  assert.match(first, /\r\no=- \d+ 1 IN IP4/)
+  it.peer.send(response(first, '200 OK', it.peer.port, sdp()).replace(';tag=raw;tag=raw', ';tag=raw'))
+  await it.peer.take(/^ACK /)
+  const second = await it.peer.take(/^INVITE /)
+  assert.deepEqual(it.kinds(legId), ['answered'])
+  it.peer.send(response(second, '481 Call Does Not Exist', it.peer.port).replace(';tag=raw;tag=raw', ';tag=raw'))
+  await until('ended', () => it.kinds(legId).at(-1) === 'ended failed')
 })
 
 test('a BYE with another’s tag ends nothing', async () => {
