@@ -92,7 +92,17 @@ ${extraYaml}`)
     child = null
     return ending.signalCode ?? ending.exitCode
   }
-  await start()
+  async function close(): Promise<void> {
+    for (const phone of phones) await phone.stop()
+    await end('SIGTERM')
+    await rm(folder, { recursive: true, force: true })
+  }
+  try {
+    await start()
+  } catch (error) {
+    await close()
+    throw error
+  }
   return {
     url, sip, start, end, trunkPhone,
     output: () => output,
@@ -116,11 +126,7 @@ ${extraYaml}`)
       const text = await response.text()
       return { status: response.status, body: path.endsWith('.json') ? JSON.parse(text) : text }
     },
-    async close() {
-      for (const phone of phones) await phone.stop()
-      await end('SIGTERM')
-      await rm(folder, { recursive: true, force: true })
-    },
+    close,
   }
 }
 

@@ -5,7 +5,7 @@
  * encodings, and nothing a client streams can pile up. Multipart is RFC 7578 without files: a file part is ignored like
  * any unknown field. Without a Content-Type, what begins like a JSON object is JSON and the rest is a form.
  */
-import { type Fields, fieldsFromJson, fieldsFromPairs, MAX_VALUES } from './fields.ts'
+import { type Fields, fieldsFromJson, fieldsFromPairs } from './fields.ts'
 
 export type ParsedBody =
   | { readonly kind: 'fields'; readonly fields: Fields }
@@ -16,14 +16,8 @@ export type ParsedBody =
 const MALFORMED: ParsedBody = { kind: 'malformed' }
 const NO_FIELDS: ParsedBody = { kind: 'fields', fields: new Map() }
 
-/** RFC 2046 §5.1.1: a boundary has at most 70 characters. */
-const BOUNDARY = /;\s*boundary=(?:"([^"\r\n]{1,70})"|([^\s;"]{1,70}))/i
-const DISPOSITION = /^content-disposition:\s*form-data(?=;|\s*$)/i
-const DISPOSITION_PARAMETER = /;\s*([a-z*]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))/gi
-const BLANKS = /^[\t ]*$/
-
 /** @param contentType The header as it came, if it came. */
-export function parseBody(contentType: string | undefined, body: Buffer): ParsedBody {
+export async function parseBody(contentType: string | undefined, body: Buffer): Promise<ParsedBody> {
   const mediaType = contentType === undefined ? guessed(body) : contentType.split(';', 1)[0]?.trim().toLowerCase()
   switch (mediaType) {
     case 'application/json':
@@ -31,7 +25,7 @@ export function parseBody(contentType: string | undefined, body: Buffer): Parsed
     case 'application/x-www-form-urlencoded':
       return parsed(fieldsFromPairs(new URLSearchParams(body.toString('utf8'))))
     case 'multipart/form-data':
-      return body.length === 0 ? NO_FIELDS : parsed(multipartFields(contentType ?? '', body))
+      return body.length === 0 ? NO_FIELDS : parsed(await multipartFields(contentType ?? '', body))
     default:
       return { kind: 'unsupported' }
   }
@@ -51,39 +45,13 @@ function jsonFields(text: string): Fields | null {
   return fieldsFromJson(value)
 }
 
-/** Bytes are kept as one character each until a part's text is decoded, so that positions never split a letter. */
-function multipartFields(contentType: string, body: Buffer): Fields | null {
-  const match = BOUNDARY.exec(contentType)
-  const boundary = match?.[1] ?? match?.[2]
-  if (boundary === undefined) return null
-  const [, ...parts] = `\r\n${body.toString('latin1')}`.split(`\r\n--${boundary}`, MAX_VALUES + 2)
-  const end = parts.findIndex((part) => part.startsWith('--'))
-  if (end === -1) return null
-  const pairs: (readonly [string, string])[] = []
-  for (const part of parts.slice(0, end)) {
-    const pair = partPair(part)
-    if (pair === null) return null
-    if (pair !== 'file') pairs.push(pair)
+/** The runtime's own parser of RFC 7578, the one behind `fetch`. */
+async function multipartFields(contentType: string, body: Buffer): Promise<Fields | null> {
+  let form: FormData
+  try {
+    form = await new Response(new Uint8Array(body), { headers: { 'content-type': contentType } }).formData()
+  } catch {
+    return null // The only thing that can be wrong here is the sender's bytes.
   }
-  return fieldsFromPairs(pairs)
+  return fieldsFromPairs([...form].flatMap(([name, value]) => (typeof value === 'string' ? [[name, value] as const] : [])))
 }
-
-/** One part, from after its delimiter; null when it is not a form's part. */
-function partPair(part: string): readonly [string, string] | 'file' | null {
-  const delimiterEnd = part.indexOf('\r\n')
-  const headersEnd = part.indexOf('\r\n\r\n', delimiterEnd)
-  if (delimiterEnd === -1 || headersEnd === -1 || !BLANKS.test(part.slice(0, delimiterEnd))) return null
-  const disposition = part
-    .slice(delimiterEnd, headersEnd)
-    .split('\r\n')
-    .find((line) => DISPOSITION.test(line))
-  if (disposition === undefined) return null
-  let name: string | null = null
-  for (const [, parameter = '', quoted, bare = ''] of disposition.matchAll(DISPOSITION_PARAMETER)) {
-    if (/^filename\*?$/i.test(parameter)) return 'file'
-    if (parameter.toLowerCase() === 'name') name = quoted === undefined ? bare : quoted.replace(/\\(.)/g, '$1')
-  }
-  return name === null ? null : [utf8(name), utf8(part.slice(headersEnd + 4))]
-}
-
-const utf8 = (bytes: string): string => Buffer.from(bytes, 'latin1').toString('utf8')

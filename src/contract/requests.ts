@@ -38,7 +38,7 @@ export function monitorCommand(fields: Fields): MonitorCommand {
     mode,
     phone,
     targetLegId: target as LegId | null,
-    callerId: lastValue(fields, 'CallerId') === null ? null : requiredAddress(fields, 'CallerId'),
+    callerId: optionalAddress(fields, 'CallerId'),
     ...limits(fields),
     subscription: subscription(fields),
     customField: customField(fields),
@@ -50,7 +50,7 @@ export function connectCommand(fields: Fields): ConnectCommand {
   return {
     from: requiredAddress(fields, 'From'),
     to: requiredAddress(fields, 'To'),
-    callerId: requiredAddress(fields, 'CallerId'),
+    callerId: optionalAddress(fields, 'CallerId'),
     ...limits(fields),
     subscription: subscription(fields),
     customField: customField(fields),
@@ -91,6 +91,8 @@ function requiredAddress(fields: Fields, name: string): Address {
   if (address === null) throw invalid(name)
   return address
 }
+
+const optionalAddress = (fields: Fields, name: string): Address | null => (lastValue(fields, name) === null ? null : requiredAddress(fields, name))
 
 function limits(fields: Fields): { readonly ringMs: number; readonly limitMs: number } {
   return {

@@ -234,7 +234,7 @@ export function makeControl(options: ControlOptions): RunningControl {
         assertMayShow(account, wanted.callerId)
         const callId = options.newId() as CallId
         return serial.run(callId, async () => {
-          const decision = connect(wanted, { callId, legId: newLegId(), accountId }, now())
+          const decision = connect(wanted, { callId, legId: newLegId(), account }, now())
           await live.commit(decision, recordFor(accountId, idempotency, callId, null, decision.call))
           await obey(decision)
           return decision.call

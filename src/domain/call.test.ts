@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import type { Account } from './account.ts'
 import type { Address } from './address.ts'
 import { type Call, conversationMs, type Decision, hasConversed, type Order } from './call.ts'
 import { addMonitor, changeMode, connect, hangUp, type MonitorCommand } from './commands.ts'
@@ -12,6 +13,7 @@ import { type EndCause, isLive, type Leg, MODES, type Mode, onCallMs, type Subsc
 const leg = (name: string): LegId => name as LegId
 const at = (text: string): Address => text as Address
 const both: Subscription = { url: 'http://cb/', events: ['answered', 'terminal'], contentType: 'application/json' }
+const account: Account = { id: 'acme' as AccountId, timeZone: 'Asia/Kolkata', numbers: [{ number: at('+918012345678'), rings: null }], agents: ['priya'], maxMonitors: 10 }
 const FROM = leg('from')
 const TO = leg('to')
 const SUP = leg('sup')
@@ -20,7 +22,7 @@ const LIMIT_MS = 14_400_000
 
 function dialled(): Call {
   const command = { from: at('client:priya'), to: at('+919876543210'), callerId: at('+918012345678'), ringMs: RING_MS, limitMs: LIMIT_MS, subscription: both, customField: 'mine' }
-  return connect(command, { callId: 'call' as CallId, legId: FROM, accountId: 'acme' as AccountId }, 1000).call
+  return connect(command, { callId: 'call' as CallId, legId: FROM, account }, 1000).call
 }
 const fromAnswered = (): Call => onAnswered(dialled(), FROM, TO, 2000).call
 const talking = (): Call => onAnswered(fromAnswered(), TO, leg('unused'), 3000).call
@@ -58,7 +60,7 @@ const nothingMoves = (call: Call, decision: Decision): void => assert.deepEqual(
 
 test('[C30] connect dials From alone; To is dialled when From has answered, and both hear each other when To has', () => {
   const command = { from: at('client:priya'), to: at('+919876543210'), callerId: at('+918012345678'), ringMs: RING_MS, limitMs: LIMIT_MS, subscription: both, customField: null }
-  const first = connect(command, { callId: 'call' as CallId, legId: FROM, accountId: 'acme' as AccountId }, 1000)
+  const first = connect(command, { callId: 'call' as CallId, legId: FROM, account }, 1000)
   assert.deepEqual(said(first.orders), ['dial from client:priya as +918012345678'])
   const second = onAnswered(first.call, FROM, TO, 2000)
   assert.deepEqual(said(second.orders), ['dial to +919876543210 as +918012345678', 'hear from<'])
@@ -67,6 +69,12 @@ test('[C30] connect dials From alone; To is dialled when From has answered, and 
   assert.deepEqual(said(third.orders), ['hear from<to to<from'])
   assert.deepEqual(told(third), ['answered of the call'])
   assert.deepEqual(third.call.legs.map(({ id, origin }) => [id, origin]), [['from', 'outbound'], ['to', 'outbound-dial']])
+})
+
+test('[C30] without a caller id both parties see the account’s first number; an account without numbers shows From', () => {
+  const command = { from: at('client:priya'), to: at('+919876543210'), callerId: null, ringMs: RING_MS, limitMs: LIMIT_MS, subscription: null, customField: null }
+  const made = (numbers: Account['numbers']) => connect(command, { callId: 'call' as CallId, legId: FROM, account: { ...account, numbers } }, 1000).call.callerId
+  assert.deepEqual([made(account.numbers), made([])], ['+918012345678', 'client:priya'])
 })
 
 test('an incoming call rings its destination, then the caller is told, answered, and only then heard', () => {

@@ -1,15 +1,17 @@
 /** What callers of the API ask for: a new call, a supervisor, another mode, an end. */
+import type { Account } from './account.ts'
 import type { Address } from './address.ts'
 import { assertInProgress, type Call, type Decision, liveLeg, setHearing, withLeg } from './call.ts'
 import { DomainError } from './errors.ts'
-import type { AccountId, CallId, LegId } from './ids.ts'
+import type { CallId, LegId } from './ids.ts'
 import { isConversation, isLive, type Leg, type Mode, type Subscription } from './leg.ts'
 
 /** `POST Calls/connect` (contract C30), validated and canonical. */
 export interface ConnectCommand {
   readonly from: Address
   readonly to: Address
-  readonly callerId: Address
+  /** What both parties see; null: the account's first number. */
+  readonly callerId: Address | null
   /** Ring limit of each leg, ms. */
   readonly ringMs: number
   /** Talk limit, ms. */
@@ -50,11 +52,12 @@ export function newLeg({ id, address, origin, now, ringMs, limitMs }: NewLeg): L
 }
 
 /** A call made by the API: `From` is dialled now, `To` once `From` has answered. `From` is the agent (C17). */
-export function connect(command: ConnectCommand, ids: { readonly callId: CallId; readonly legId: LegId; readonly accountId: AccountId }, now: number): Decision {
-  const { from, to, callerId, ringMs, limitMs, subscription, customField } = command
+export function connect(command: ConnectCommand, ids: { readonly callId: CallId; readonly legId: LegId; readonly account: Account }, now: number): Decision {
+  const callerId = command.callerId ?? ids.account.numbers[0]?.number ?? command.from
+  const { from, to, ringMs, limitMs, subscription, customField } = command
   const leg = newLeg({ id: ids.legId, address: from, origin: 'outbound', now, ringMs, limitMs })
   const call: Call = {
-    id: ids.callId, accountId: ids.accountId, direction: 'outbound-api', from, to, callerId, agentLegId: leg.id,
+    id: ids.callId, accountId: ids.account.id, direction: 'outbound-api', from, to, callerId, agentLegId: leg.id,
     createdAt: now, updatedAt: now, ringMs, limitMs, subscription, customField, state: { status: 'live' }, legs: [leg],
   }
   return { call, orders: [{ kind: 'dial', legId: leg.id, to: from, callerId }], notices: [] }

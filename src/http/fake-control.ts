@@ -52,7 +52,7 @@ export function makeFakeControl(now: () => number): FakeControl {
     async connect(accountId, command, idempotency) {
       asked.push('connect')
       if (command.from.startsWith(FORBIDDEN_PREFIX)) throw new DomainError('destination-not-allowed', 'From')
-      return once(idempotency, () => keep(connect(command, { callId: newId() as CallId, legId: newId() as LegId, accountId }, now()).call))
+      return once(idempotency, () => keep(connect(command, { callId: newId() as CallId, legId: newId() as LegId, account: { id: accountId, timeZone: 'UTC', numbers: [], agents: [], maxMonitors: 10 } }, now()).call))
     },
     async createMonitorLeg(accountId, callId, command, idempotency) {
       asked.push('createMonitorLeg')

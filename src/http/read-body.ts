@@ -19,7 +19,7 @@ const MAX_DISCARDED_BYTES = 1024 * 1024
 export async function readFields(stream: Readable, headers: BodyHeaders, maxBytes: number): Promise<Fields> {
   const body = await readWhole(stream, maxBytes)
   if (!/^(identity)?$/i.test(headers.contentEncoding ?? '')) throw new HttpError('unsupported-media-type')
-  const parsed: ParsedBody = parseBody(headers.contentType, body)
+  const parsed: ParsedBody = await parseBody(headers.contentType, body)
   switch (parsed.kind) {
     case 'fields':
       return parsed.fields
