@@ -62,97 +62,115 @@ export interface FakeEngineOptions {
 }
 
 export function makeFakeEngine({ newId }: FakeEngineOptions): FakeEngine {
-  const orders: FakeOrder[] = []
-  const legs = new Map<LegId, FakeLeg>()
-  const tables = new Map<CallId, Hearing>()
-  const failures = new Map<FakeOrder['kind'], Error>()
-  let report: ((event: EngineEvent) => void) | null = null
+  const fake: Fake = { orders: [], legs: new Map(), tables: new Map(), failures: new Map(), report: null }
+  return { ...engineOf(fake), ...handsOf(fake, newId) }
+}
 
-  const emit = (event: EngineEvent): void => {
-    assert(report !== null, 'the fake engine was not started')
-    report(event)
-  }
-  const take = (order: FakeOrder): void => {
-    assert(report !== null, 'the fake engine was not started')
-    const failure = failures.get(order.kind)
-    failures.delete(order.kind)
-    if (failure) throw failure
-    if (orders.length === ORDERS_KEPT) orders.shift()
-    orders.push(order)
-  }
-  const known = (callId: CallId, legId: LegId): FakeLeg | null => {
-    const leg = legs.get(legId)
-    return leg?.callId === callId ? leg : null
-  }
-  const ring = (leg: FakeLeg): void => void legs.set(leg.legId, { ...leg, status: 'ringing' })
-  const answer = (leg: FakeLeg): void => {
-    legs.set(leg.legId, { ...leg, status: 'answered' })
-    emit({ kind: 'answered', callId: leg.callId, legId: leg.legId })
-  }
-  const end = (leg: FakeLeg, cause: EndCause): void => {
-    legs.delete(leg.legId)
-    if (![...legs.values()].some((other) => other.callId === leg.callId)) tables.delete(leg.callId)
-    emit({ kind: 'ended', callId: leg.callId, legId: leg.legId, cause })
-  }
+interface Fake {
+  readonly orders: FakeOrder[]
+  /** Live ones, oldest first. */
+  readonly legs: Map<LegId, FakeLeg>
+  readonly tables: Map<CallId, Hearing>
+  readonly failures: Map<FakeOrder['kind'], Error>
+  report: ((event: EngineEvent) => void) | null
+}
 
+function engineOf(fake: Fake): Engine {
+  const { legs, tables } = fake
   return {
-    orders,
     async start(onEvent) {
-      report = onEvent
+      fake.report = onEvent
     },
     async stop() {
-      for (const leg of [...legs.values()]) end(leg, leg.status === 'answered' ? 'completed' : 'canceled')
-      report = null
+      for (const leg of [...legs.values()]) end(fake, leg, leg.status === 'answered' ? 'completed' : 'canceled')
+      fake.report = null
     },
     async dial(order) {
-      take({ kind: 'dial', ...order })
+      take(fake, { kind: 'dial', ...order })
       const { callId, legId, to } = order
       if (!legs.has(legId)) legs.set(legId, { callId, legId, direction: 'out', address: to, status: 'trying' })
     },
     async ring(callId, legId) {
-      take({ kind: 'ring', callId, legId })
-      const leg = known(callId, legId)
-      if (leg?.direction === 'in' && leg.status === 'trying') ring(leg)
+      take(fake, { kind: 'ring', callId, legId })
+      const leg = known(fake, callId, legId)
+      if (leg?.direction === 'in' && leg.status === 'trying') legs.set(legId, { ...leg, status: 'ringing' })
     },
     async answer(callId, legId) {
-      take({ kind: 'answer', callId, legId })
-      const leg = known(callId, legId)
-      if (leg?.direction === 'in' && leg.status !== 'answered') answer(leg)
+      take(fake, { kind: 'answer', callId, legId })
+      const leg = known(fake, callId, legId)
+      if (leg?.direction === 'in' && leg.status !== 'answered') answer(fake, leg)
     },
     async setHearing(callId, hearing) {
-      take({ kind: 'set-hearing', callId, hearing })
+      take(fake, { kind: 'set-hearing', callId, hearing })
       if ([...legs.values()].some((leg) => leg.callId === callId)) tables.set(callId, hearing)
     },
     async hangUp(callId, legId, cause) {
-      take({ kind: 'hang-up', callId, legId, cause })
-      const leg = known(callId, legId)
-      if (leg) end(leg, cause)
+      take(fake, { kind: 'hang-up', callId, legId, cause })
+      const leg = known(fake, callId, legId)
+      if (leg) end(fake, leg, cause)
     },
+  }
+}
 
+function handsOf(fake: Fake, newId: () => string): Omit<FakeEngine, keyof Engine> {
+  const { legs, tables, failures, orders } = fake
+  return {
+    orders,
     rings(legId) {
       const leg = legs.get(legId)
       if (leg?.direction !== 'out' || leg.status !== 'trying') return
-      ring(leg)
-      emit({ kind: 'ringing', callId: leg.callId, legId })
+      legs.set(legId, { ...leg, status: 'ringing' })
+      emit(fake, { kind: 'ringing', callId: leg.callId, legId })
     },
     answers(legId) {
       const leg = legs.get(legId)
-      if (leg?.direction === 'out' && leg.status !== 'answered') answer(leg)
+      if (leg?.direction === 'out' && leg.status !== 'answered') answer(fake, leg)
     },
     ends(legId, cause) {
       const leg = legs.get(legId)
-      if (leg) end(leg, cause)
+      if (leg) end(fake, leg, cause)
     },
     callIn({ accountId, from, dialled, source }) {
       const [callId, legId] = [newId() as CallId, newId() as LegId]
       legs.set(legId, { callId, legId, direction: 'in', address: from, status: 'trying' })
-      emit({ kind: 'incoming', callId, legId, accountId, from, dialled, source })
+      emit(fake, { kind: 'incoming', callId, legId, accountId, from, dialled, source })
       return { callId, legId }
     },
     ears: (callId) => earsOf([...legs.values()].filter((leg) => leg.callId === callId), tables.get(callId)),
     legs: () => [...legs.values()],
     failNext: (kind, error) => void failures.set(kind, error),
   }
+}
+
+function emit({ report }: Fake, event: EngineEvent): void {
+  assert(report !== null, 'the fake engine was not started')
+  report(event)
+}
+
+/** Records an order, or fails it. */
+function take({ report, failures, orders }: Fake, order: FakeOrder): void {
+  assert(report !== null, 'the fake engine was not started')
+  const failure = failures.get(order.kind)
+  failures.delete(order.kind)
+  if (failure) throw failure
+  if (orders.length === ORDERS_KEPT) orders.shift()
+  orders.push(order)
+}
+
+function known({ legs }: Fake, callId: CallId, legId: LegId): FakeLeg | null {
+  const leg = legs.get(legId)
+  return leg?.callId === callId ? leg : null
+}
+
+function answer(fake: Fake, leg: FakeLeg): void {
+  fake.legs.set(leg.legId, { ...leg, status: 'answered' })
+  emit(fake, { kind: 'answered', callId: leg.callId, legId: leg.legId })
+}
+
+function end(fake: Fake, { callId, legId }: FakeLeg, cause: EndCause): void {
+  fake.legs.delete(legId)
+  if (![...fake.legs.values()].some((other) => other.callId === callId)) fake.tables.delete(callId)
+  emit(fake, { kind: 'ended', callId, legId, cause })
 }
 
 /** The table, cut down to the legs that are answered; a leg without a row is silent both ways. */

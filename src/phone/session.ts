@@ -4,7 +4,8 @@
  *   calling ──▶ (ringing) ──▶ established ──▶ ended      a call that it makes
  *   ringing ──▶ established ──▶ ended                    a call that comes in
  */
-import { type Law } from '../media/g711.ts'
+import type { Law } from '../media/g711.ts'
+import { FLOOR_DB } from '../media/goertzel.ts'
 import type { EndReason, SessionId } from '../sip/user-agent.ts'
 import { DIGITS_PAYLOAD_TYPE, type Description, directionOf, readDescription, receives, sends, writeDescription } from './sdp.ts'
 import { type Captured, type Ear, type EarCounters, makeEar, type Verdict, verdict } from './ear.ts'
@@ -111,123 +112,164 @@ export interface SessionOptions {
 }
 
 /** Null when the caller's offer has nothing that this phone speaks (488). */
-export function makeSession({ id, direction, wire, sound, offer, onChange }: SessionOptions): SessionInside | null {
-  const { ear, mouth, line, options } = sound
-  let state: SessionState = direction === 'in' ? 'ringing' : 'calling'
-  let end: SessionEnd | null = null
-  let version = 1
-  let remote: Description | null = null
-  let local = { sends: true, receives: true }
-  let settle: { resolve: () => void; reject: (error: Error) => void } | null = null
+export function makeSession(options: SessionOptions): SessionInside | null {
+  const core: Core = {
+    ...options, state: options.direction === 'in' ? 'ringing' : 'calling', end: null, version: 1, remote: null, local: BOTH_WAYS, settle: null,
+    session: () => session,
+  }
+  const session = sessionOf(core)
+  if (options.offer.length > 0 && !agree(core, options.offer)) return null
+  return { session, ...reactionsOf(core) }
+}
 
-  const speak = (): void => {
-    if (remote === null || state !== 'established') return
-    if (local.sends && receives(remote.direction) && remote.port !== 0) line.speakTo(remote)
-    else line.pause()
-  }
-  const agree = (body: Uint8Array): boolean => {
-    const described = readDescription(body)
-    if (described === null || !described.laws.includes(options.law)) return false
-    remote = described
-    speak()
-    return true
-  }
-  const describe = (flow: typeof local, digitsPayloadType: number | null): Uint8Array =>
-    writeDescription({ host: options.host, port: line.port, laws: [options.law], digitsPayloadType, direction: directionOf(flow), ptimeMs: options.ptimeMs }, ++version)
-  const offerOurs = (): Uint8Array => describe(local, DIGITS_PAYLOAD_TYPE)
-  /** RFC 3264 §6.1: we send what they receive, and the other way round; keys keep the number that the offer gave them. */
-  const answerTheirs = (theirs: Description): Uint8Array =>
-    describe({ sends: local.sends && receives(theirs.direction), receives: local.receives && sends(theirs.direction) }, theirs.digitsPayloadType)
-  const become = (next: SessionState): void => {
-    state = next
-    onChange(session)
-  }
-  const establish = (): void => {
-    state = 'established'
-    speak()
-    onChange(session)
-  }
-  const reoffer = (flow: typeof local): Promise<void> =>
-    new Promise((resolve, reject) => {
-      if (state !== 'established' || settle !== null) return reject(new Error('there is nothing to hold or resume now'))
-      local = flow
-      settle = { resolve, reject }
-      speak()
-      wire.carryOut(wire.agent.reoffer(id, offerOurs(), wire.now()))
-    })
-  const hangUp = (status?: number): void => {
-    if (state !== 'ended') wire.carryOut(wire.agent.hangUp(id, wire.now(), status))
-  }
+interface Flow {
+  readonly sends: boolean
+  readonly receives: boolean
+}
 
-  const session: Session = {
-    id, direction, hangUp,
-    get end() { return end },
-    get state() { return state },
-    answer() {
-      if (direction !== 'in' || state !== 'ringing') return
-      const body = remote === null ? offerOurs() : answerTheirs(remote)
-      wire.carryOut(wire.agent.accept(id, body, wire.now()))
-      if (remote !== null && end === null) establish()
+const BOTH_WAYS: Flow = { sends: true, receives: true }
+
+/** What changes in a session's life; only the functions below touch it. */
+interface Core extends SessionOptions {
+  state: SessionState
+  end: SessionEnd | null
+  /** Of our description. */
+  version: number
+  /** What the far end's SDP said last. */
+  remote: Description | null
+  /** What we want; the far end may want less. */
+  local: Flow
+  /** Who waits for the answer to our new offer. */
+  settle: { readonly resolve: () => void; readonly reject: (error: Error) => void } | null
+  readonly session: () => Session
+}
+
+function sessionOf(core: Core): Session {
+  const { id, direction, wire, sound } = core
+  const { ear, mouth } = sound
+  return {
+    id, direction,
+    get end() { return core.end },
+    get state() { return core.state },
+    answer: () => answer(core),
+    reject(status = 486) {
+      if (direction === 'in' && core.state === 'ringing') wire.carryOut(wire.agent.reject(id, status, [], wire.now()))
     },
-    reject: (status = 486) => {
-      if (direction === 'in' && state === 'ringing') wire.carryOut(wire.agent.reject(id, status, [], wire.now()))
-    },
-    hold: (kind = 'inactive') => reoffer({ sends: kind === 'sendonly', receives: false }),
-    resume: () => reoffer({ sends: true, receives: true }),
+    hangUp: () => hangUp(core),
+    hold: (kind = 'inactive') => reoffer(core, { sends: kind === 'sendonly', receives: false }),
+    resume: () => reoffer(core, BOTH_WAYS),
     mute: (on) => mouth.setMuted(on),
     setTone: (hz) => mouth.setTone(hz),
     sendDigits(keys) {
-      const payloadType = remote?.digitsPayloadType ?? null
+      const payloadType = core.remote?.digitsPayloadType ?? null
       if (payloadType === null) throw new Error('the far end takes no digits')
       mouth.press(keys, payloadType)
     },
     heard: (tonesHz, windowMs = HEARING_WINDOW_MS) => ear.levels(tonesHz, windowMs, performance.now()),
-    hears: (hz) => verdict(ear.levels([hz], HEARING_WINDOW_MS, performance.now()).get(hz) ?? 0),
+    hears: (hz) => verdict(ear.levels([hz], HEARING_WINDOW_MS, performance.now()).get(hz) ?? FLOOR_DB),
     everHeard: (tonesHz) => ear.everHeard(tonesHz),
     forget: () => ear.forget(),
     digits: () => ear.digits(),
     received: () => ({ ...ear.counters(), captured: ear.captured() }),
-    agreed: () => remote,
+    agreed: () => core.remote,
   }
-  if (offer.length > 0 && !agree(offer)) return null
+}
+
+function reactionsOf(core: Core): Omit<SessionInside, 'session'> {
+  const { id, wire } = core
+  // An answer that we cannot use leaves us in a call without sound: end it.
+  const establishWith = (body: Uint8Array): void => (agree(core, body) ? establish(core) : hangUp(core))
   return {
-    session,
     onProgress() {
-      if (state === 'calling') become('ringing')
+      if (core.state === 'calling') become(core, 'ringing')
     },
-    onAccepted(body) {
-      // An answer that we cannot use leaves us in a call without sound: end it.
-      if (agree(body)) establish()
-      else hangUp()
-    },
+    onAccepted: establishWith,
     onConfirmed(body) {
-      if (state === 'established') return
-      if (agree(body)) establish()
-      else hangUp()
+      if (core.state !== 'established') establishWith(body)
     },
     onReoffered(body) {
-      if (body.length === 0) return wire.carryOut(wire.agent.answerOffer(id, offerOurs(), wire.now()))
-      const isUsable = agree(body)
-      wire.carryOut(isUsable && remote !== null ? wire.agent.answerOffer(id, answerTheirs(remote), wire.now()) : wire.agent.rejectOffer(id, 488, wire.now()))
+      if (body.length === 0) return wire.carryOut(wire.agent.answerOffer(id, describe(core, core.local, DIGITS_PAYLOAD_TYPE), wire.now()))
+      const isUsable = agree(core, body)
+      wire.carryOut(isUsable && core.remote !== null ? wire.agent.answerOffer(id, answerTo(core, core.remote), wire.now()) : wire.agent.rejectOffer(id, 488, wire.now()))
     },
-    onRenegotiated(body) {
-      const isUsable = agree(body)
-      if (isUsable) settle?.resolve()
-      else settle?.reject(new Error('the answer to our offer cannot be used'))
-      settle = null
-    },
-    onRenegotiationFailed(status) {
-      settle?.reject(new Error(`the far end refused the offer: ${status}`))
-      settle = null
-    },
+    onRenegotiated: (body) => settled(core, agree(core, body) ? null : 'the answer to our offer cannot be used'),
+    onRenegotiationFailed: (status) => settled(core, `the far end refused the offer: ${status}`),
     onEnded(reason, by, status) {
-      end = { cause: causeOf(reason, status), by, status }
-      line.close()
-      settle?.reject(new Error('the call has ended'))
-      settle = null
-      become('ended')
+      core.end = { cause: causeOf(reason, status), by, status }
+      core.sound.line.close()
+      settled(core, 'the call has ended')
+      become(core, 'ended')
     },
   }
+}
+
+function answer(core: Core): void {
+  const { id, direction, wire, remote } = core
+  if (direction !== 'in' || core.state !== 'ringing') return
+  const body = remote === null ? describe(core, core.local, DIGITS_PAYLOAD_TYPE) : answerTo(core, remote)
+  wire.carryOut(wire.agent.accept(id, body, wire.now()))
+  // Without their offer, the answer to ours comes with the ACK.
+  if (remote !== null && core.end === null) establish(core)
+}
+
+function hangUp({ id, state, wire }: Core): void {
+  if (state !== 'ended') wire.carryOut(wire.agent.hangUp(id, wire.now()))
+}
+
+function reoffer(core: Core, flow: Flow): Promise<void> {
+  const { id, wire } = core
+  return new Promise((resolve, reject) => {
+    if (core.state !== 'established' || core.settle !== null) return reject(new Error('there is nothing to hold or resume now'))
+    core.local = flow
+    core.settle = { resolve, reject }
+    speak(core)
+    wire.carryOut(wire.agent.reoffer(id, describe(core, flow, DIGITS_PAYLOAD_TYPE), wire.now()))
+  })
+}
+
+function settled(core: Core, complaint: string | null): void {
+  if (complaint === null) core.settle?.resolve()
+  else core.settle?.reject(new Error(complaint))
+  core.settle = null
+}
+
+/** Takes their description; false when it has nothing for us. */
+function agree(core: Core, body: Uint8Array): boolean {
+  const described = readDescription(body)
+  if (described === null || !described.laws.includes(core.sound.options.law)) return false
+  core.remote = described
+  speak(core)
+  return true
+}
+
+function describe(core: Core, flow: Flow, digitsPayloadType: number | null): Uint8Array {
+  const { line, options } = core.sound
+  core.version++
+  const { host, law, ptimeMs } = options
+  return writeDescription({ host, port: line.port, laws: [law], digitsPayloadType, direction: directionOf(flow), ptimeMs }, core.version)
+}
+
+/** RFC 3264 §6.1: we send what they receive, and the other way round; keys keep the number that the offer gave them. */
+function answerTo(core: Core, theirs: Description): Uint8Array {
+  const { local } = core
+  return describe(core, { sends: local.sends && receives(theirs.direction), receives: local.receives && sends(theirs.direction) }, theirs.digitsPayloadType)
+}
+
+function speak({ remote, state, local, sound }: Core): void {
+  if (remote === null || state !== 'established') return
+  if (local.sends && receives(remote.direction) && remote.port !== 0) sound.line.speakTo(remote)
+  else sound.line.pause()
+}
+
+function establish(core: Core): void {
+  core.state = 'established'
+  speak(core)
+  core.onChange(core.session())
+}
+
+function become(core: Core, next: SessionState): void {
+  core.state = next
+  core.onChange(core.session())
 }
 
 function causeOf(reason: EndReason, status: number): SessionEnd['cause'] {
