@@ -17,9 +17,8 @@ import {
   type Terms,
 } from './conversation.ts'
 import { LINEAR, PAYLOAD_TYPE, type Law } from './g711.ts'
-import { powerDb } from './goertzel.ts'
+import { powerDb, tonePayload } from './tone.ts'
 import { buildRtp, parseRtp, sequenceAhead, timestampAhead, type RtpPacket } from './rtp.ts'
-import { tonePayload } from './tone.ts'
 
 /** Louder is heard, quieter is not; nothing may lie between. */
 export const HEARD_DB = -20

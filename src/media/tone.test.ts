@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { decode, encode } from './g711.ts'
-import { FLOOR_DB, powerDb, powerOfCodesDb } from './goertzel.ts'
-import { sine, TONE_AMPLITUDE, tonePayload } from './tone.ts'
+import { FLOOR_DB, TONE_AMPLITUDE, powerDb, powerOfCodesDb, sine, tonePayload } from './tone.ts'
 
 describe('Tones and their measurement', () => {
   test('Full scale is 0 dB, half is 6 dB less, a tenth is 20 dB less', () => {

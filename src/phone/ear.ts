@@ -5,7 +5,7 @@
  * Pure: the time of arrival is an argument.
  */
 import { decode, type Law, PAYLOAD_TYPE, SAMPLES_PER_MS } from '../media/g711.ts'
-import { FLOOR_DB, powerDb } from '../media/goertzel.ts'
+import { FLOOR_DB, powerDb } from '../media/tone.ts'
 import { keyOf, parseKey } from '../media/dtmf.ts'
 import { lostOf, makeReception, receive } from '../media/reception.ts'
 import { parseRtp, sequenceAhead } from '../media/rtp.ts'

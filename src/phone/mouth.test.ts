@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { SILENCE } from '../media/g711.ts'
-import { powerOfCodesDb } from '../media/goertzel.ts'
+import { powerOfCodesDb } from '../media/tone.ts'
 import { parseRtp } from '../media/rtp.ts'
 import { makeEar } from './ear.ts'
 import { makeMouth, MAX_KEYS_WAITING, type Mouth } from './mouth.ts'

@@ -5,7 +5,7 @@
  *   ringing ──▶ established ──▶ ended                    a call that comes in
  */
 import type { Law } from '../media/g711.ts'
-import { FLOOR_DB } from '../media/goertzel.ts'
+import { FLOOR_DB } from '../media/tone.ts'
 import type { EndReason, SessionId } from '../sip/user-agent.ts'
 import { DIGITS_PAYLOAD_TYPE, type Description, directionOf, readDescription, receives, sends, writeDescription } from './sdp.ts'
 import { type Captured, type Ear, type EarCounters, makeEar, type Verdict, verdict } from './ear.ts'
