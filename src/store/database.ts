@@ -7,7 +7,7 @@ import pg from 'pg'
 import { EMBEDDED_DATABASE, type EmbeddedServer, startEmbedded } from './embedded.ts'
 import { OLDEST_MAJOR } from './embedded-binaries.ts'
 import { storable } from './json.ts'
-import { migrate } from './migrations.ts'
+import { migrate } from './migrations/migrate.ts'
 
 /** Where a statement runs: the pool, or one transaction. */
 export interface Sql {

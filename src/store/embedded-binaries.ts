@@ -7,7 +7,7 @@
  */
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { chown, cp, mkdir, readdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises'
+import { cp, mkdir, readdir, readFile, rename, rm, symlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -36,43 +36,10 @@ export interface BinariesWanted {
   readonly npm?: string
 }
 
-/** Who runs the server when we are root: `nobody` everywhere. */
-const NOBODY: Owner = { uid: 65534, gid: 65534 }
 /** The SQL of this room runs on this version and later. */
 export const OLDEST_MAJOR = 15
 const SYSTEM_FOLDER = '/usr/lib/postgresql'
 const MISSING = `Install one (Debian: apt-get install postgresql), reinstall Earshot with its optional packages, or set "data" to the address of a PostgreSQL server.`
-
-/**
- * Makes the folder. As root, the server runs as whoever its data belongs to, else as nobody, who gets a folder that is new or empty.
- * @throws {Error} when that user could not enter it; the message says what to do.
- */
-export async function prepareFolder(folder: string, cluster: string): Promise<Owner | null> {
-  const made = await mkdir(folder, { recursive: true, mode: 0o700 })
-  if (process.getuid?.() !== 0) return null
-  const found = await stat(cluster).catch(() => null)
-  const owner = found !== null && found.uid !== 0 ? { uid: found.uid, gid: found.gid } : NOBODY
-  if (made !== undefined) {
-    for (let path = folder; path.length >= made.length; path = dirname(path)) await chown(path, owner.uid, owner.gid)
-  } else if ((await readdir(folder)).length === 0) {
-    await chown(folder, owner.uid, owner.gid)
-  }
-  await assertMayEnter(folder, owner)
-  return owner
-}
-
-async function assertMayEnter(folder: string, { uid, gid }: Owner): Promise<void> {
-  for (let path = folder; path !== dirname(path); path = dirname(path)) {
-    const found = await stat(path)
-    const bit = found.uid === uid ? 0o100 : found.gid === gid ? 0o010 : 0o001
-    if ((found.mode & bit) === 0) {
-      throw new Error(
-        `The database server must not be root and therefore runs as user ${uid}, who may not enter ${path}. ` +
-          `Choose another data folder, run Earshot as an ordinary user, or allow it: chmod o+x ${path}`,
-      )
-    }
-  }
-}
 
 /** @throws {Error} when no runnable server of a fitting version is there; the message says what to do. */
 export async function findBinaries(wanted: BinariesWanted): Promise<Binaries> {

@@ -13,6 +13,7 @@ import type { CallId } from '../domain/ids.ts'
 import { loadCall, saveCall } from './calls.ts'
 import { type Database, type Log, openDatabase } from './database.ts'
 import { EMBEDDED_DATABASE, startEmbedded } from './embedded.ts'
+import { prepareFolder } from './embedded-folder.ts'
 
 const asRoot = process.getuid?.() === 0
 const NOBODY = 65534
@@ -225,10 +226,43 @@ describe('the embedded server', () => {
     await server.close()
   })
 
-  test('as root, a folder that the server’s user may not enter is refused with what to do', { skip: asRoot ? false : 'not root' }, async () => {
+  test('as root, a folder that the server’s user may not reach works all the same, is found again, and goes with its temporary folder', { skip: asRoot ? false : 'not root' }, async () => {
     const locked = newFolder()
+    const shelter = newFolder()
+    const call = sampleCall()
+    const { log, events } = remembering()
     await mkdir(locked, { mode: 0o700 })
-    await assert.rejects(openDatabase({ data: join(locked, 'data'), log: silent }), new RegExp(`may not enter ${locked}\\.`))
+    const first = await prepareFolder(join(locked, 'data'), log, shelter)
+    assert.match(first.folder, new RegExp(`^${shelter}/[0-9a-f]{16}$`))
+    assert.deepEqual(first.owner, { uid: NOBODY, gid: NOBODY })
+    const opened = await openDatabase({ data: first.folder, log })
+    await saveCall(opened.sql, { call, node: 'n', callbacks: [], idempotency: null })
+    await opened.close()
+    const again = await prepareFolder(join(locked, 'data'), log, shelter)
+    assert.equal(again.folder, first.folder)
+    assert(events.includes('database-sheltered'))
+    assert.match(await readFile(join(locked, 'data/README'), 'utf8'), new RegExp(first.folder))
+    await rm(locked, { recursive: true })
+    const other = newFolder()
+    await mkdir(other, { mode: 0o700 })
+    await prepareFolder(join(other, 'data'), log, shelter)
+    await assert.rejects(stat(first.folder), 'nobody will ask for it again')
+  })
+
+  test('as root, a folder that holds other things of root’s is left alone, and the data sheltered', { skip: asRoot ? false : 'not root' }, async () => {
+    const shared = newFolder()
+    await mkdir(shared, { mode: 0o755 })
+    await writeFile(join(shared, 'earshot.yaml'), '')
+    const shelter = newFolder()
+    assert((await prepareFolder(shared, silent, shelter)).folder.startsWith(shelter))
+    assert.equal((await stat(shared)).uid, 0)
+  })
+
+  test('as root, data whose owner may not reach it is refused with what to do', { skip: asRoot ? false : 'not root' }, async () => {
+    const locked = newFolder()
+    await mkdir(join(locked, 'data/postgres'), { recursive: true })
+    await chmod(locked, 0o700)
+    await assert.rejects(prepareFolder(join(locked, 'data'), silent, newFolder()), new RegExp(`may not enter ${locked}\\.`))
   })
 
   test('an ordinary user runs it as themselves', { skip: asRoot ? false : 'not root: the other tests show it' }, async () => {

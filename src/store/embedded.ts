@@ -14,7 +14,8 @@ import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { Log } from './database.ts'
-import { type Binaries, findBinaries, type Owner, prepareFolder } from './embedded-binaries.ts'
+import { type Binaries, findBinaries, type Owner } from './embedded-binaries.ts'
+import { prepareFolder } from './embedded-folder.ts'
 
 export interface EmbeddedOptions {
   readonly folder: string
@@ -62,10 +63,9 @@ interface Place {
 
 /** @throws {Error} when the folder is in use by another Earshot, was made by another major version, or cannot be used; the message says so. */
 export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedServer> {
-  const folder = resolve(options.folder)
-  const cluster = join(folder, 'postgres')
   const { log, durable = true } = options
-  const owner = await prepareFolder(folder, cluster)
+  const { folder, owner } = await prepareFolder(resolve(options.folder), log)
+  const cluster = join(folder, 'postgres')
   const only = options.binaries === undefined ? {} : { only: options.binaries }
   const binaries = await findBinaries({ dataFolder: folder, owner, major: await majorOf(cluster), ...only })
   const socketFolder = await makeSocketFolder(folder, owner)

@@ -3,7 +3,7 @@
  * changes what it made. Kysely's migrator keeps the count and holds a lock, so that processes may start at the same time.
  */
 import type pg from 'pg'
-import { calls } from './migrations/001-calls.ts'
+import { calls } from './001-calls.ts'
 
 /** In order; names sort as they run. */
 const STEPS: Readonly<Record<string, string>> = {
