@@ -192,7 +192,7 @@ function greeting(config: Config, house: House, pid: number, path: string): read
   const { rtp, data } = config
   const account = config.accounts.find((candidate) => candidate.agents.length > 1) ?? config.accounts[0]
   const [from, to] = account?.agents ?? []
-  const callerId = account?.numbers[0]?.number ?? '+91…'
+  const callerId = account?.numbers[0] ? ` --data-urlencode CallerId=${account.numbers[0].number}` : ''
   const where = data.startsWith('postgres') ? 'PostgreSQL server' : `${data} (embedded PostgreSQL)`
   return [
     `Earshot ${version()} is up, process ${pid}`,
@@ -203,7 +203,7 @@ function greeting(config: Config, house: House, pid: number, path: string): read
     `  from   ${path}: ${summary(config)}`,
     'Next: register two phones, then connect them (KEY and TOKEN as in the configuration):',
     `  curl -u KEY:TOKEN ${house.httpUrl}/v1/Accounts/${account?.sid ?? 'SID'}/Calls/connect.json \\`,
-    `    -d From=client:${from?.name ?? 'agent'} -d To=${to ? `client:${to.name}` : 'sip:someone@host'} --data-urlencode CallerId=${callerId}`,
+    `    -d From=client:${from?.name ?? 'agent'} -d To=${to ? `client:${to.name}` : 'sip:someone@host'}${callerId}`,
     'All requests: docs/contract.md. Ctrl-C ends the server and its calls cleanly.',
   ]
 }

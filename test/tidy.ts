@@ -97,7 +97,7 @@ export function complaints(files: readonly SourceFile[]): readonly Complaint[] {
 
 /** Rules of the contract that no test names in its title. */
 export function untestedRules(files: readonly SourceFile[], rules: readonly string[] = CONTRACT_RULES): readonly string[] {
-  const titles = files.filter((file) => /\.test\.ts$|\/suite\.ts$/.test(file.path) && !isTidy(file)).flatMap((file) => file.text.split('\n'))
+  const titles = files.filter((file) => isTest(file) && !isTidy(file)).flatMap((file) => file.text.split('\n'))
   return rules.filter((rule) => !titles.some((line) => /['"`].*\[C\d+\]/.test(line) && line.includes(`[${rule}]`)))
 }
 
@@ -137,7 +137,8 @@ interface CodeFile extends SourceFile {
   readonly bare: string
 }
 
-const isTest = (file: { readonly path: string }): boolean => /\.test\.(?:ts|mjs)$/.test(file.path)
+/** A suite that several test files share is a test as well. */
+const isTest = (file: { readonly path: string }): boolean => /\.test\.(?:ts|mjs)$|\/suite\.ts$/.test(file.path)
 const isTidy = (file: { readonly path: string }): boolean => /^test\/tidy\b/.test(file.path)
 const inSource = (file: { readonly path: string }): boolean => file.path.startsWith('src/')
 
