@@ -12,6 +12,8 @@ export interface SippOptions {
   readonly calls: number
   /** Calls begun per second. */
   readonly rate: number
+  /** Calls that it has at the same time at most, above which it slows down; sipp's own default is thrice what the rate and the pause make. */
+  readonly atOnce?: number
   /** Length of the scenario's plain pauses, ms. */
   readonly pauseMs?: number
   readonly transport?: 'udp' | 'tcp'
@@ -21,8 +23,6 @@ export interface SippOptions {
   readonly service?: string
   /** Keywords of the scenario, e.g. `{ user: 'priya' }` for `[user]`. */
   readonly keys?: Readonly<Record<string, string>>
-  /** Digest credentials for scenarios that use `[authentication]`. */
-  readonly credentials?: { readonly username: string; readonly password: string }
   /** Its SIP port; a free one when it is left out. */
   readonly port?: number
   readonly limitMs?: number
@@ -49,20 +49,44 @@ const LIMIT_MS = 18_000
 const COMPLAINT_CHARS = 2_000
 
 export async function startSipp(options: SippOptions): Promise<Sipp> {
-  const { scenario, target, calls, rate, pauseMs = 100, transport = 'udp', keys = {}, credentials, limitMs = LIMIT_MS } = options
+  const { scenario, target, calls, rate, pauseMs = 100, transport = 'udp', keys = {}, limitMs = LIMIT_MS } = options
   const folder = await mkdtemp(join(tmpdir(), 'earshot-sipp-'))
   const [port, mediaPort, controlPort] = [options.port ?? (await freePort()), anyMediaPort(), await freePort()]
   const args = [
     ...(target === null ? [] : [`${target.host}:${target.port}`]),
-    '-sf', new URL(`sipp/${scenario}.xml`, import.meta.url).pathname,
-    '-i', '127.0.0.1', '-p', String(port), '-mi', '127.0.0.1', '-mp', String(mediaPort),
-    '-cp', String(controlPort), '-t', transport === 'udp' ? 'u1' : 't1',
-    '-m', String(calls), '-r', String(rate), '-d', String(pauseMs), '-nostdin',
-    '-timeout', String(Math.ceil(limitMs / 1000)), '-timeout_error',
-    '-trace_stat', '-stf', join(folder, 'stat.csv'), '-trace_err', '-error_file', join(folder, 'errors.log'),
+    '-sf',
+    new URL(`sipp/${scenario}.xml`, import.meta.url).pathname,
+    '-i',
+    '127.0.0.1',
+    '-p',
+    String(port),
+    '-mi',
+    '127.0.0.1',
+    '-mp',
+    String(mediaPort),
+    '-cp',
+    String(controlPort),
+    '-t',
+    transport === 'udp' ? 'u1' : 't1',
+    '-m',
+    String(calls),
+    '-r',
+    String(rate),
+    '-d',
+    String(pauseMs),
+    '-nostdin',
+    '-timeout',
+    String(Math.ceil(limitMs / 1000)),
+    '-timeout_error',
+    '-trace_stat',
+    '-stf',
+    join(folder, 'stat.csv'),
+    '-trace_err',
+    '-error_file',
+    join(folder, 'errors.log'),
     ...(options.service ? ['-s', options.service] : []),
+    ...(options.atOnce ? ['-l', String(options.atOnce)] : []),
     ...(options.echo ? ['-rtp_echo'] : []),
-    ...(credentials ? ['-au', credentials.username, '-ap', credentials.password] : []),
     ...Object.entries(keys).flatMap(([key, value]) => ['-key', key, value]),
   ]
   const running = run('sipp', args, { cwd: folder, limitMs: limitMs + 3_000 })
@@ -71,8 +95,14 @@ export async function startSipp(options: SippOptions): Promise<Sipp> {
     const [statistics, errors] = [await read('stat.csv'), await read('errors.log')]
     await rm(folder, { recursive: true, force: true })
     const count = (column: string): number => lastValue(statistics, column)
-    const complaints = exitCode === 0 ? '' : (errors.slice(0, COMPLAINT_CHARS) || running.output().slice(-COMPLAINT_CHARS))
-    return { exitCode, complaints, successful: count('SuccessfulCall(C)'), failed: count('FailedCall(C)'), retransmissions: count('Retransmissions(C)') }
+    const complaints = exitCode === 0 ? '' : errors.slice(0, COMPLAINT_CHARS) || running.output().slice(-COMPLAINT_CHARS)
+    return {
+      exitCode,
+      complaints,
+      successful: count('SuccessfulCall(C)'),
+      failed: count('FailedCall(C)'),
+      retransmissions: count('Retransmissions(C)'),
+    }
   })
   return {
     port,
