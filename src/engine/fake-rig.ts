@@ -41,7 +41,8 @@ export function makeFakeRig(distort: Distortion = (fake) => fake): Rig {
   /** Sound is continuous: after anything that changes it, everybody has heard what there was to hear. */
   const sound = (): void => people.forEach((person) => listen(person).forEach((hz) => person.heardSoFar.add(hz)))
   const noticeEnd = ({ legId, cause }: EngineEvent & { readonly kind: 'ended' }): void => {
-    for (const person of people) if (person.legId === legId) person.display = person.display === 'ringing' && cause === 'no-answer' ? 'canceled' : cause
+    for (const person of people)
+      if (person.legId === legId) person.display = person.display === 'ringing' && cause === 'no-answer' ? 'canceled' : cause
   }
   const engine: Rig['engine'] = {
     ...fake,
@@ -65,7 +66,11 @@ export function makeFakeRig(distort: Distortion = (fake) => fake): Rig {
     },
   }
   return {
-    engine, accountId: ACCOUNT, callerId: CALLER_ID, nowhere: 'sip:nobody@127.0.0.1' as Address, settleMs: 100,
+    engine,
+    accountId: ACCOUNT,
+    callerId: CALLER_ID,
+    nowhere: 'sip:nobody@127.0.0.1' as Address,
+    settleMs: 100,
     async party({ hz }) {
       const address = `client:p${people.length}` as Address
       const person: Person = { hz, legId: null, callId: null, display: 'idle', onHold: false, silent: false, heardSoFar: new Set() }

@@ -40,7 +40,10 @@ describe('the fake engine has hands', () => {
     fake.answers(call.legId)
     fake.ends(call.legId, 'completed')
     fake.ends(call.legId, 'failed')
-    assert.deepEqual(events.map((event) => event.kind), ['answered', 'ended'])
+    assert.deepEqual(
+      events.map((event) => event.kind),
+      ['answered', 'ended'],
+    )
   })
 
   it('an order that is made to fail rejects once and changes nothing', async () => {
@@ -64,12 +67,25 @@ describe('the fake engine has hands', () => {
     const { fake } = await start()
     const [a, b, c] = ['a', 'b', 'c'] as [LegId, LegId, LegId]
     for (const legId of [a, b, c]) await fake.dial({ ...order, legId })
-    await fake.setHearing(call.callId, new Map([[a, [b, c]], [b, [a]]]))
+    await fake.setHearing(
+      call.callId,
+      new Map([
+        [a, [b, c]],
+        [b, [a]],
+      ]),
+    )
     assert.deepEqual(fake.ears(call.callId), new Map())
     fake.answers(a)
     assert.deepEqual(fake.ears(call.callId), new Map([[a, []]]))
     fake.answers(b)
     fake.answers(c)
-    assert.deepEqual(fake.ears(call.callId), new Map([[a, [b]], [b, [a]], [c, []]]))
+    assert.deepEqual(
+      fake.ears(call.callId),
+      new Map([
+        [a, [b]],
+        [b, [a]],
+        [c, []],
+      ]),
+    )
   })
 })

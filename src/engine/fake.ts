@@ -136,7 +136,11 @@ function handsOf(fake: Fake, newId: () => string): Omit<FakeEngine, keyof Engine
       emit(fake, { kind: 'incoming', callId, legId, accountId, from, dialled, source })
       return { callId, legId }
     },
-    ears: (callId) => earsOf([...legs.values()].filter((leg) => leg.callId === callId), tables.get(callId)),
+    ears: (callId) =>
+      earsOf(
+        [...legs.values()].filter((leg) => leg.callId === callId),
+        tables.get(callId),
+      ),
     legs: () => [...legs.values()],
     failNext: (kind, error) => void failures.set(kind, error),
   }

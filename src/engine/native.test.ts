@@ -48,7 +48,10 @@ function makeRig(ways: Ways): Rig {
   })
   const phones: Phone[] = []
   return {
-    engine, accountId: ACCOUNT, callerId: CALLER_ID, nowhere: `client:${names.at(-1)}` as Address,
+    engine,
+    accountId: ACCOUNT,
+    callerId: CALLER_ID,
+    nowhere: `client:${names.at(-1)}` as Address,
     // Half of the window that an ear looks at must be new, and the machine may be busy.
     settleMs: 1_500,
     async party({ hz }) {
@@ -56,7 +59,12 @@ function makeRig(ways: Ways): Rig {
       const name = names[phones.length]
       assert(way && name && phones.length < PHONES - 1, 'a rig has nine phones')
       const phone = makePhone({
-        name, password: PASSWORD, server: { host: HOST, port: engine.sipPort() }, ...way, toneHz: hz, behaviour: { answer: 'manual', answerAfterMs: 0 },
+        name,
+        password: PASSWORD,
+        server: { host: HOST, port: engine.sipPort() },
+        ...way,
+        toneHz: hz,
+        behaviour: { answer: 'manual', answerAfterMs: 0 },
       })
       phones.push(phone)
       await phone.start()
@@ -149,34 +157,41 @@ describe('the native engine does not disturb the conversation', () => {
     }
   }
 
-  it('[C25] a supervisor who joins, listens and leaves changes no packet of the conversation; one who whispers none of the customer\'s', async () => {
-    await playScene(async () => makeRig([{ law: 'pcmu', transport: 'udp', ptimeMs: 20, capturePackets: 3_000 }]), async (scene) => {
-      const agent = await scene.ring(RARE_HZ, 'outbound')
-      await scene.pickUp(agent)
-      const customer = await scene.ring(RARE_HZ, 'outbound-dial')
-      await scene.pickUp(customer)
-      await scene.applyTable()
-      const sofar = (actor: Actor): number => capturedBy(actor).length
-      const grown = async (by: number): Promise<void> => {
-        const goal = sofar(customer) + by
-        await until('packets come', () => sofar(customer) >= goal && sofar(agent) >= goal)
-      }
-      await grown(30)
-      const coach = await scene.join('listen', agent, TONES.coach)
-      await grown(50)
-      const ofListening = capturedBy(agent)
-      await scene.switchTo([coach, 'whisper'])
-      await grown(50)
-      await scene.switchTo([coach, 'listen'])
-      await grown(10)
-      await scene.engine.hangUp(scene.callId, coach.legId, 'completed')
-      await scene.ended(coach)
-      await scene.applyTable()
-      await grown(30)
-      assertUntouched(ofListening, 'the agent, while the supervisor listens')
-      assertUntouched(capturedBy(customer), 'the customer, all the time')
-      const sequences = capturedBy(agent).map(({ sequence }) => sequence)
-      assert.deepEqual(sequences, sequences.map((_, index) => ((sequences[0] ?? 0) + index) & 0xffff), 'the agent misses nothing while whispered to')
-    })
+  it("[C25] a supervisor who joins, listens and leaves changes no packet of the conversation; one who whispers none of the customer's", async () => {
+    await playScene(
+      async () => makeRig([{ law: 'pcmu', transport: 'udp', ptimeMs: 20, capturePackets: 3_000 }]),
+      async (scene) => {
+        const agent = await scene.ring(RARE_HZ, 'outbound')
+        await scene.pickUp(agent)
+        const customer = await scene.ring(RARE_HZ, 'outbound-dial')
+        await scene.pickUp(customer)
+        await scene.applyTable()
+        const sofar = (actor: Actor): number => capturedBy(actor).length
+        const grown = async (by: number): Promise<void> => {
+          const goal = sofar(customer) + by
+          await until('packets come', () => sofar(customer) >= goal && sofar(agent) >= goal)
+        }
+        await grown(30)
+        const coach = await scene.join('listen', agent, TONES.coach)
+        await grown(50)
+        const ofListening = capturedBy(agent)
+        await scene.switchTo([coach, 'whisper'])
+        await grown(50)
+        await scene.switchTo([coach, 'listen'])
+        await grown(10)
+        await scene.engine.hangUp(scene.callId, coach.legId, 'completed')
+        await scene.ended(coach)
+        await scene.applyTable()
+        await grown(30)
+        assertUntouched(ofListening, 'the agent, while the supervisor listens')
+        assertUntouched(capturedBy(customer), 'the customer, all the time')
+        const sequences = capturedBy(agent).map(({ sequence }) => sequence)
+        assert.deepEqual(
+          sequences,
+          sequences.map((_, index) => ((sequences[0] ?? 0) + index) & 0xffff),
+          'the agent misses nothing while whispered to',
+        )
+      },
+    )
   })
 })

@@ -10,7 +10,7 @@ import type { Address } from '../domain/address.ts'
 import { newLeg } from '../domain/commands.ts'
 import { hearing } from '../domain/hearing.ts'
 import type { AccountId, CallId, LegId } from '../domain/ids.ts'
-import { isLive, type EndCause, type Leg, type Mode, type Origin } from '../domain/leg.ts'
+import type { EndCause, Leg, Mode, Origin } from '../domain/leg.ts'
 import type { Engine, EngineEvent } from './engine.ts'
 
 /** What one ear hears at this moment, Hz. `unclear`: a tone too weak to be meant and too loud to be nothing. */
@@ -131,16 +131,17 @@ export async function playScene(makeRig: () => Promise<Rig>, play: (scene: Scene
 function makeScene(rig: Rig, events: readonly EngineEvent[], dialled: LegId[]): Scene {
   const { engine } = rig
   const callId = freshId() as CallId
-  let legs: readonly Leg[] = []
+  const legs = new Map<LegId, Leg>()
   const change = (legId: LegId, changed: Partial<Leg>): void => {
-    legs = legs.map((leg) => (leg.id === legId ? { ...leg, ...changed } : leg))
+    const leg = legs.get(legId)
+    if (leg) legs.set(legId, { ...leg, ...changed })
   }
   const eventsOf = (legId: LegId) => events.filter((event) => event.legId === legId)
   const happened = (legId: LegId, kind: EngineEvent['kind']) =>
     until(`${kind} of ${legId}`, () => eventsOf(legId).some((event) => event.kind === kind))
-  const applyTable = () => engine.setHearing(callId, hearing(legs))
+  const applyTable = () => engine.setHearing(callId, hearing([...legs.values()]))
   const setMode = ({ legId }: Actor, mode: Mode): void => {
-    const monitoring = legs.find((leg) => leg.id === legId)?.monitoring
+    const monitoring = legs.get(legId)?.monitoring
     assert(monitoring, 'only a supervisor has a mode')
     change(legId, { monitoring: { ...monitoring, mode } })
   }
@@ -154,7 +155,7 @@ function makeScene(rig: Rig, events: readonly EngineEvent[], dialled: LegId[]): 
     const party = await rig.party({ hz })
     const legId = await dial(party.address)
     const born = newLeg({ id: legId, address: party.address, origin, now: 0, ringMs: PATIENCE_MS, limitMs: PATIENCE_MS })
-    legs = [...legs, monitoring ? { ...born, monitoring: { mode: monitoring.mode, targetLegId: monitoring.target.legId } } : born]
+    legs.set(legId, monitoring ? { ...born, monitoring: { mode: monitoring.mode, targetLegId: monitoring.target.legId } } : born)
     await until('the phone rings', () => party.display() === 'ringing')
     await happened(legId, 'ringing')
     return { party, legId }
@@ -165,7 +166,7 @@ function makeScene(rig: Rig, events: readonly EngineEvent[], dialled: LegId[]): 
     change(legId, { state: { status: 'answered', answeredAt: 0 } })
   }
   return {
-    rig, engine, callId, events, dial, ring, pickUp, applyTable, setMode, eventsOf,
+    ...{ rig, engine, callId, events, dial, ring, pickUp, applyTable, setMode, eventsOf },
     async conversation() {
       const agent = await ring(TONES.agent, 'outbound')
       await pickUp(agent)
@@ -189,7 +190,6 @@ function makeScene(rig: Rig, events: readonly EngineEvent[], dialled: LegId[]): 
       const end = eventsOf(legId).find((event) => event.kind === 'ended')
       assert(end)
       change(legId, { state: { status: 'ended', endedAt: 0, answeredAt: null, cause: end.cause } })
-      assert(!legs.some((leg) => leg.id === legId && isLive(leg)))
       return end.cause
     },
     hear: (ears, why = '') => hearWithin(rig.settleMs, ears, why),
@@ -221,7 +221,11 @@ function checkEveryLeg(events: readonly EngineEvent[], dialled: readonly LegId[]
     assert.equal(kinds.filter((kind) => kind === 'ended').length, 1, `leg ${legId} ends exactly once: ${kinds.join(', ')}`)
     assert.equal(kinds.at(-1), 'ended', `nothing happens to leg ${legId} after its end: ${kinds.join(', ')}`)
     assert(kinds.filter((kind) => kind === 'answered').length <= 1, `leg ${legId} is answered once at most`)
-    assert.deepEqual(kinds, [...kinds].sort((a, b) => rank[a] - rank[b]), `events of leg ${legId} come in order`)
+    assert.deepEqual(
+      kinds,
+      [...kinds].sort((a, b) => rank[a] - rank[b]),
+      `events of leg ${legId} come in order`,
+    )
     if (cameIn.includes(legId)) assert.equal(kinds[0], 'incoming')
   }
   const strangers = events.filter((event) => ![...dialled, ...cameIn].includes(event.legId))

@@ -27,7 +27,10 @@ describe('an ear', () => {
       const listener = ear()
       const now = play(listener, tone(700, 15, law))
       const levels = listener.levels(TONES, 200, now)
-      assert.deepEqual(TONES.map((hz) => verdict(levels.get(hz) ?? 0)), ['silent', 'heard', 'silent'])
+      assert.deepEqual(
+        TONES.map((hz) => verdict(levels.get(hz) ?? 0)),
+        ['silent', 'heard', 'silent'],
+      )
       assert.ok(Math.abs((levels.get(700) ?? 0) + 12) < 1, 'the level is the level that was sent')
     })
   }
@@ -40,7 +43,10 @@ describe('an ear', () => {
 
   it('a faint tone is unclear, neither heard nor silent', () => {
     const listener = ear()
-    const now = play(listener, Array.from({ length: 15 }, (_, index) => packet('pcmu', 700, index, { amplitude: 328 })))
+    const now = play(
+      listener,
+      Array.from({ length: 15 }, (_, index) => packet('pcmu', 700, index, { amplitude: 328 })),
+    )
     assert.equal(verdict(listener.levels([700], 200, now).get(700) ?? 0), 'unclear')
   })
 
@@ -102,7 +108,10 @@ describe('an ear', () => {
     const listener = ear(3)
     const packets = tone(440, 5)
     play(listener, packets)
-    assert.deepEqual(listener.captured().map(({ sequence }) => sequence), [2, 3, 4])
+    assert.deepEqual(
+      listener.captured().map(({ sequence }) => sequence),
+      [2, 3, 4],
+    )
     assert.deepEqual(listener.captured()[2]?.payload, packets[4]?.slice(12))
     assert.equal(ear().captured().length, 0)
   })

@@ -20,9 +20,18 @@ describe('a mouth', () => {
   it('hums without a click from packet to packet; numbers and times wrap', () => {
     const speaker = mouth()
     const packets = Array.from({ length: 10 }, () => read(speaker.next()))
-    assert.deepEqual(packets.slice(0, 4).map(({ sequence }) => sequence), [65_534, 65_535, 0, 1])
-    assert.deepEqual(packets.slice(0, 3).map(({ timestamp }) => timestamp), [2 ** 32 - 160, 0, 160])
-    assert.deepEqual(packets.slice(0, 3).map(({ marker }) => marker), [true, false, false])
+    assert.deepEqual(
+      packets.slice(0, 4).map(({ sequence }) => sequence),
+      [65_534, 65_535, 0, 1],
+    )
+    assert.deepEqual(
+      packets.slice(0, 3).map(({ timestamp }) => timestamp),
+      [2 ** 32 - 160, 0, 160],
+    )
+    assert.deepEqual(
+      packets.slice(0, 3).map(({ marker }) => marker),
+      [true, false, false],
+    )
     const codes = Uint8Array.from(packets.flatMap(({ payload }) => [...payload]))
     assert.ok(powerOfCodesDb('pcma', codes, 700) > -13)
     assert.ok(powerOfCodesDb('pcma', codes, 1000) < -60)
@@ -68,7 +77,10 @@ describe('a mouth', () => {
     speaker.press('5', 96)
     const packets = Array.from({ length: 7 }, () => read(speaker.next()))
     assert.deepEqual(new Set(packets.map(({ timestamp }) => timestamp)), new Set([800]))
-    assert.deepEqual(packets.map(({ marker }) => marker), [true, false, false, false, false, false, false])
+    assert.deepEqual(
+      packets.map(({ marker }) => marker),
+      [true, false, false, false, false, false, false],
+    )
     assert.deepEqual(new Set(packets.map(({ payloadType }) => payloadType)), new Set([96]))
   })
 
@@ -78,13 +90,11 @@ describe('a mouth', () => {
     assert.doesNotThrow(() => mouth().press('1'.repeat(MAX_KEYS_WAITING), 101))
   })
 
-  it('another tone, another law, from the next packet on', () => {
+  it('another tone, from the next packet on', () => {
     const speaker = mouth()
     speaker.next()
     speaker.setTone(1000)
-    speaker.setLaw('pcmu')
     const packets = Array.from({ length: 10 }, () => read(speaker.next()))
-    assert.equal(packets[0]?.payloadType, 0)
-    assert.ok(powerOfCodesDb('pcmu', Uint8Array.from(packets.flatMap(({ payload }) => [...payload])), 1000) > -13)
+    assert.ok(powerOfCodesDb('pcma', Uint8Array.from(packets.flatMap(({ payload }) => [...payload])), 1000) > -13)
   })
 })

@@ -29,7 +29,6 @@ export interface Mouth {
   setMuted(muted: boolean): void
   /** @param digitsPayloadType As the far end asked. @throws Error for what is no key, or too many. */
   press(keys: string, digitsPayloadType: number): void
-  setLaw(law: Law): void
   /** True while keys wait or are being sent. */
   isPressing(): boolean
 }
@@ -42,7 +41,8 @@ interface KeyPacket {
 
 export function makeMouth(options: MouthOptions): Mouth {
   const samples = options.ptimeMs * SAMPLES_PER_MS
-  let { law, toneHz, firstSequence: sequence, firstTimestamp: timestamp } = options
+  const { law } = options
+  let { toneHz, firstSequence: sequence, firstTimestamp: timestamp } = options
   let muted = false
   /** The next packet begins a stretch of talk (RFC 3551 §4.1). */
   let begins = true
@@ -92,9 +92,6 @@ export function makeMouth(options: MouthOptions): Mouth {
         for (const [index, payload] of keyPress(key, samples).entries()) waiting.push({ payload, payloadType, isFirst: index === 0 })
         waiting.push(...Array.from({ length: PACKETS_BETWEEN_KEYS }, () => null))
       }
-    },
-    setLaw(other) {
-      law = other
     },
     isPressing: () => waiting.length > 0,
   }

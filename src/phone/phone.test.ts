@@ -16,8 +16,18 @@ async function until(what: string, holds: () => boolean, withinMs = 5_000): Prom
   }
 }
 
-async function withPhones(changes: { readonly caller?: Partial<PhoneOptions>; readonly callee?: Partial<PhoneOptions> }, play: (caller: Phone, callee: Phone) => Promise<void>): Promise<void> {
-  const common = { password: null, server: null, transport: 'udp', law: 'pcmu', ptimeMs: 20, behaviour: { answer: 'auto', answerAfterMs: 0 } } as const
+async function withPhones(
+  changes: { readonly caller?: Partial<PhoneOptions>; readonly callee?: Partial<PhoneOptions> },
+  play: (caller: Phone, callee: Phone) => Promise<void>,
+): Promise<void> {
+  const common = {
+    password: null,
+    server: null,
+    transport: 'udp',
+    law: 'pcmu',
+    ptimeMs: 20,
+    behaviour: { answer: 'auto', answerAfterMs: 0 },
+  } as const
   const caller = makePhone({ ...common, name: 'caller', toneHz: CALLER_HZ, ...changes.caller })
   const callee = makePhone({ ...common, name: 'callee', toneHz: CALLEE_HZ, ...changes.callee })
   await Promise.all([caller.start(), callee.start()])
@@ -48,20 +58,32 @@ describe('a phone', () => {
         await Promise.all([hears(call.out, [CALLEE_HZ]), hears(call.in, [CALLER_HZ])])
         call.out.hangUp()
         await until('both ended', () => call.out.state === 'ended' && call.in.state === 'ended')
-        assert.deepEqual([call.out.end, call.in.end], [{ cause: 'completed', by: 'us', status: 0 }, { cause: 'completed', by: 'peer', status: 0 }])
+        assert.deepEqual(
+          [call.out.end, call.in.end],
+          [
+            { cause: 'completed', by: 'us', status: 0 },
+            { cause: 'completed', by: 'peer', status: 0 },
+          ],
+        )
       })
     })
   }
 
   for (const ptimeMs of [10, 30, 60]) {
     it(`speaks in packets of ${ptimeMs} ms`, async () => {
-      await withPhones({ caller: { ptimeMs, law: 'pcma', capturePackets: 5 }, callee: { law: 'pcma', capturePackets: 5 } }, async (caller, callee) => {
-        const call = await talk(caller, callee)
-        await Promise.all([hears(call.out, [CALLEE_HZ]), hears(call.in, [CALLER_HZ])])
-        await until('five packets', () => call.in.received().captured.length === 5)
-        assert.deepEqual(call.in.received().captured.map(({ payload }) => payload.length), Array.from({ length: 5 }, () => ptimeMs * 8))
-        assert.equal(call.in.received().lost, 0)
-      })
+      await withPhones(
+        { caller: { ptimeMs, law: 'pcma', capturePackets: 5 }, callee: { law: 'pcma', capturePackets: 5 } },
+        async (caller, callee) => {
+          const call = await talk(caller, callee)
+          await Promise.all([hears(call.out, [CALLEE_HZ]), hears(call.in, [CALLER_HZ])])
+          await until('five packets', () => call.in.received().captured.length === 5)
+          assert.deepEqual(
+            call.in.received().captured.map(({ payload }) => payload.length),
+            Array.from({ length: 5 }, () => ptimeMs * 8),
+          )
+          assert.equal(call.in.received().lost, 0)
+        },
+      )
     })
   }
 
@@ -131,7 +153,10 @@ describe('a phone', () => {
   it('holds and resumes, from either end', async () => {
     await withPhones({}, async (caller, callee) => {
       const call = await talk(caller, callee)
-      for (const [holder, other, hz] of [[call.out, call.in, CALLEE_HZ], [call.in, call.out, CALLER_HZ]] as const) {
+      for (const [holder, other, hz] of [
+        [call.out, call.in, CALLEE_HZ],
+        [call.in, call.out, CALLER_HZ],
+      ] as const) {
         await holder.hold()
         await Promise.all([hears(holder, []), hears(other, [])])
         assert.equal(other.agreed()?.direction, 'inactive')
@@ -193,7 +218,16 @@ describe('a phone', () => {
   })
 
   it('says what is wrong: not started, no server, no literal address', async () => {
-    const lone = makePhone({ name: 'lone', password: null, server: null, transport: 'udp', law: 'pcmu', toneHz: null, ptimeMs: 20, behaviour: { answer: 'auto', answerAfterMs: 0 } })
+    const lone = makePhone({
+      name: 'lone',
+      password: null,
+      server: null,
+      transport: 'udp',
+      law: 'pcmu',
+      toneHz: null,
+      ptimeMs: 20,
+      behaviour: { answer: 'auto', answerAfterMs: 0 },
+    })
     await assert.rejects(lone.call('sip:x@127.0.0.1'), /not started/)
     await lone.start()
     await assert.rejects(lone.register(), /no server/)

@@ -69,12 +69,23 @@ const PRODUCT = 'Earshot-Phone'
 
 export function makePhone(options: PhoneOptions): Phone {
   const core: Core = {
-    options, host: options.host ?? '127.0.0.1', wire: null, newest: null, refresh: null, registration: null,
-    sessions: new Map(), pending: new Map(), answering: new Set(), opening: new Set(), gone: new Set(),
+    options,
+    host: options.host ?? '127.0.0.1',
+    wire: null,
+    newest: null,
+    refresh: null,
+    registration: null,
+    sessions: new Map(),
+    pending: new Map(),
+    answering: new Set(),
+    opening: new Set(),
+    gone: new Set(),
   }
   return {
     name: options.name,
-    get uri() { return ownUri(core) },
+    get uri() {
+      return ownUri(core)
+    },
     async start() {
       core.wire = await openWire({ host: core.host, port: options.port ?? 0, product: PRODUCT, onEvent: (event) => onEvent(core, event) })
     },
@@ -182,7 +193,16 @@ async function call(core: Core, uri: string): Promise<Session> {
   const to = hopOf(options, uri)
   if (sessions.size >= MAX_SESSIONS) throw new Error(`phone ${options.name} has ${MAX_SESSIONS} calls already`)
   const opened = await openSound(soundOf(core))
-  const order = { uri, to, fromHeader: `<${identity(core)}>`, toHeader: `<${uri}>`, body: firstOffer(opened), credentials: credentialsOf(options), route: [], headers: [] }
+  const order = {
+    uri,
+    to,
+    fromHeader: `<${identity(core)}>`,
+    toHeader: `<${uri}>`,
+    body: firstOffer(opened),
+    credentials: credentialsOf(options),
+    route: [],
+    headers: [],
+  }
   const { session: id, outputs } = agent.invite(order, now())
   const inside = begin(core, { id, direction: 'out', sound: opened, offer: NO_BODY })
   if (inside === null) throw new Error('a call without an offer cannot be refused')
@@ -212,8 +232,18 @@ function registerFor(core: Core, seconds: number): Promise<number> {
   const own = `<${identity(core)}>`
   const contact = `<${ownUri(core)}${transport === 'tcp' ? ';transport=tcp' : ''}>`
   const order = {
-    method: 'REGISTER', uri: `sip:${server.host}:${server.port}`, to: { transport, ...server }, credentials: credentialsOf(options), callId: core.registration,
-    fromHeader: own, toHeader: own, body: NO_BODY, headers: [{ name: 'Contact', value: contact }, { name: 'Expires', value: String(seconds) }],
+    method: 'REGISTER',
+    uri: `sip:${server.host}:${server.port}`,
+    to: { transport, ...server },
+    credentials: credentialsOf(options),
+    callId: core.registration,
+    fromHeader: own,
+    toHeader: own,
+    body: NO_BODY,
+    headers: [
+      { name: 'Contact', value: contact },
+      { name: 'Expires', value: String(seconds) },
+    ],
   }
   return new Promise((resolve) => {
     const { transaction, outputs } = agent.request(order, now())
@@ -253,7 +283,13 @@ function identity(core: Core): string {
 
 const credentialsOf = ({ name, password }: PhoneOptions): Credentials | null => (password === null ? null : { username: name, password })
 
-const soundOf = ({ host, options: { law, ptimeMs, toneHz, capturePackets = 0 } }: Core): SoundOptions => ({ host, law, ptimeMs, toneHz, capturePackets })
+const soundOf = ({ host, options: { law, ptimeMs, toneHz, capturePackets = 0 } }: Core): SoundOptions => ({
+  host,
+  law,
+  ptimeMs,
+  toneHz,
+  capturePackets,
+})
 
 function hopOf({ server, transport }: PhoneOptions, uri: string): Hop {
   if (server !== null) return { transport, ...server }

@@ -15,8 +15,25 @@ describe('the SDP of a phone', () => {
   })
 
   it('the media section overrules the session, and static payload types need no rtpmap', () => {
-    const body = lines('v=0', 'c=IN IP4 10.0.0.1', 'a=inactive', 'm=audio 5000 RTP/AVP 8 0 96', 'c=IN IP4 10.0.0.2', 'a=rtpmap:96 telephone-event/8000', 'a=recvonly', 'm=video 1 RTP/AVP 31', 'a=sendonly')
-    assert.deepEqual(readDescription(body), { host: '10.0.0.2', port: 5000, laws: ['pcma', 'pcmu'], digitsPayloadType: 96, direction: 'recvonly', ptimeMs: 20 })
+    const body = lines(
+      'v=0',
+      'c=IN IP4 10.0.0.1',
+      'a=inactive',
+      'm=audio 5000 RTP/AVP 8 0 96',
+      'c=IN IP4 10.0.0.2',
+      'a=rtpmap:96 telephone-event/8000',
+      'a=recvonly',
+      'm=video 1 RTP/AVP 31',
+      'a=sendonly',
+    )
+    assert.deepEqual(readDescription(body), {
+      host: '10.0.0.2',
+      port: 5000,
+      laws: ['pcma', 'pcmu'],
+      digitsPayloadType: 96,
+      direction: 'recvonly',
+      ptimeMs: 20,
+    })
   })
 
   it('a dynamic payload type may be a law; unknown codecs are skipped', () => {
@@ -25,7 +42,13 @@ describe('the SDP of a phone', () => {
   })
 
   it('is null without an audio stream over plain RTP, or without an address', () => {
-    for (const body of [lines(''), lines('v=0', 'm=video 1 RTP/AVP 31'), lines('v=0', 'c=IN IP4 1.2.3.4', 'm=audio 1 RTP/SAVP 0'), lines('v=0', 'm=audio 1 RTP/AVP 0'), lines('v=0', 'c=IN IP4 1.2.3.4', 'm=audio x RTP/AVP 0')]) {
+    for (const body of [
+      lines(''),
+      lines('v=0', 'm=video 1 RTP/AVP 31'),
+      lines('v=0', 'c=IN IP4 1.2.3.4', 'm=audio 1 RTP/SAVP 0'),
+      lines('v=0', 'm=audio 1 RTP/AVP 0'),
+      lines('v=0', 'c=IN IP4 1.2.3.4', 'm=audio x RTP/AVP 0'),
+    ]) {
       assert.equal(readDescription(body), null)
     }
   })

@@ -29,11 +29,16 @@ export function writeDescription(described: Description, version: number): Uint8
   const { host, port, laws, digitsPayloadType: digits, direction, ptimeMs } = described
   const types = [...laws.map((law) => PAYLOAD_TYPE[law]), ...(digits === null ? [] : [digits])]
   const lines = [
-    'v=0', `o=- ${port} ${version} IN IP4 ${host}`, 's=-', `c=IN IP4 ${host}`, 't=0 0',
+    'v=0',
+    `o=- ${port} ${version} IN IP4 ${host}`,
+    's=-',
+    `c=IN IP4 ${host}`,
+    't=0 0',
     `m=audio ${port} RTP/AVP ${types.join(' ')}`,
     ...laws.map((law) => `a=rtpmap:${PAYLOAD_TYPE[law]} ${law.toUpperCase()}/8000`),
     ...(digits === null ? [] : [`a=rtpmap:${digits} telephone-event/8000`, `a=fmtp:${digits} 0-15`]),
-    `a=ptime:${ptimeMs}`, `a=${direction}`,
+    `a=ptime:${ptimeMs}`,
+    `a=${direction}`,
   ]
   return Buffer.from(`${lines.join('\r\n')}\r\n`)
 }
@@ -45,13 +50,18 @@ export function readDescription(body: Uint8Array): Description | null {
   if (start < 0) return null
   const next = lines.findIndex((line, index) => index > start && line.startsWith('m='))
   const media = lines.slice(start, next < 0 ? undefined : next)
-  const session = lines.slice(0, lines.findIndex((line) => line.startsWith('m=')))
+  const session = lines.slice(
+    0,
+    lines.findIndex((line) => line.startsWith('m=')),
+  )
   const [, port, protocol, ...types] = (media[0] ?? '').trim().split(/[ =]/).slice(1)
   const host = connection(media) ?? connection(session)
   if (protocol !== 'RTP/AVP' || host === null || !/^\d{1,5}$/.test(port ?? '')) return null
   const laws = types.map((type) => lawOf(Number(type), media)).filter((law) => law !== null)
   return {
-    host, laws, port: Number(port),
+    host,
+    laws,
+    port: Number(port),
     digitsPayloadType: types.map(Number).find((type) => codecOf(type, media)?.startsWith('telephone-event/8000')) ?? null,
     direction: direction(media) ?? direction(session) ?? 'sendrecv',
     ptimeMs: Number(attribute(media, 'ptime') ?? DEFAULT_PTIME_MS) || DEFAULT_PTIME_MS,
@@ -72,11 +82,13 @@ const connection = (lines: readonly string[]): string | null =>
 const attribute = (lines: readonly string[], name: string): string | undefined =>
   lines.find((line) => line.startsWith(`a=${name}:`))?.slice(name.length + 3)
 
-const direction = (lines: readonly string[]): Direction | undefined =>
-  DIRECTIONS.find((name) => lines.some((line) => line.trim() === `a=${name}`))
+const direction = (lines: readonly string[]): Direction | undefined => DIRECTIONS.find((name) => lines.some((line) => line.trim() === `a=${name}`))
 
 const codecOf = (type: number, lines: readonly string[]): string | undefined =>
-  lines.find((line) => line.startsWith(`a=rtpmap:${type} `))?.slice(`a=rtpmap:${type} `.length).toLowerCase()
+  lines
+    .find((line) => line.startsWith(`a=rtpmap:${type} `))
+    ?.slice(`a=rtpmap:${type} `.length)
+    .toLowerCase()
 
 function lawOf(type: number, lines: readonly string[]): Law | null {
   if (type === PAYLOAD_TYPE.pcmu) return 'pcmu'

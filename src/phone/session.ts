@@ -99,7 +99,17 @@ const randomStart = () => {
 
 /** The offer with which a call begins. */
 export const firstOffer = ({ line, options }: Sound): Uint8Array =>
-  writeDescription({ host: options.host, port: line.port, laws: [options.law], digitsPayloadType: DIGITS_PAYLOAD_TYPE, direction: 'sendrecv', ptimeMs: options.ptimeMs }, 1)
+  writeDescription(
+    {
+      host: options.host,
+      port: line.port,
+      laws: [options.law],
+      digitsPayloadType: DIGITS_PAYLOAD_TYPE,
+      direction: 'sendrecv',
+      ptimeMs: options.ptimeMs,
+    },
+    1,
+  )
 
 export interface SessionOptions {
   readonly id: SessionId
@@ -114,7 +124,13 @@ export interface SessionOptions {
 /** Null when the caller's offer has nothing that this phone speaks (488). */
 export function makeSession(options: SessionOptions): SessionInside | null {
   const core: Core = {
-    ...options, state: options.direction === 'in' ? 'ringing' : 'calling', end: null, version: 1, remote: null, local: BOTH_WAYS, settle: null,
+    ...options,
+    state: options.direction === 'in' ? 'ringing' : 'calling',
+    end: null,
+    version: 1,
+    remote: null,
+    local: BOTH_WAYS,
+    settle: null,
     session: () => session,
   }
   const session = sessionOf(core)
@@ -148,9 +164,14 @@ function sessionOf(core: Core): Session {
   const { id, direction, wire, sound } = core
   const { ear, mouth } = sound
   return {
-    id, direction,
-    get end() { return core.end },
-    get state() { return core.state },
+    id,
+    direction,
+    get end() {
+      return core.end
+    },
+    get state() {
+      return core.state
+    },
     answer: () => answer(core),
     reject(status = 486) {
       if (direction === 'in' && core.state === 'ringing') wire.carryOut(wire.agent.reject(id, status, [], wire.now()))
@@ -190,7 +211,11 @@ function reactionsOf(core: Core): Omit<SessionInside, 'session'> {
     onReoffered(body) {
       if (body.length === 0) return wire.carryOut(wire.agent.answerOffer(id, describe(core, core.local, DIGITS_PAYLOAD_TYPE), wire.now()))
       const isUsable = agree(core, body)
-      wire.carryOut(isUsable && core.remote !== null ? wire.agent.answerOffer(id, answerTo(core, core.remote), wire.now()) : wire.agent.rejectOffer(id, 488, wire.now()))
+      wire.carryOut(
+        isUsable && core.remote !== null
+          ? wire.agent.answerOffer(id, answerTo(core, core.remote), wire.now())
+          : wire.agent.rejectOffer(id, 488, wire.now()),
+      )
     },
     onRenegotiated: (body) => settled(core, agree(core, body) ? null : 'the answer to our offer cannot be used'),
     onRenegotiationFailed: (status) => settled(core, `the far end refused the offer: ${status}`),
@@ -252,7 +277,11 @@ function describe(core: Core, flow: Flow, digitsPayloadType: number | null): Uin
 /** RFC 3264 §6.1: we send what they receive, and the other way round; keys keep the number that the offer gave them. */
 function answerTo(core: Core, theirs: Description): Uint8Array {
   const { local } = core
-  return describe(core, { sends: local.sends && receives(theirs.direction), receives: local.receives && sends(theirs.direction) }, theirs.digitsPayloadType)
+  return describe(
+    core,
+    { sends: local.sends && receives(theirs.direction), receives: local.receives && sends(theirs.direction) },
+    theirs.digitsPayloadType,
+  )
 }
 
 function speak({ remote, state, local, sound }: Core): void {

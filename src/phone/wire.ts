@@ -83,7 +83,10 @@ export async function openWire({ host, port: wanted, product, onEvent }: WireOpt
   tcp.on('connection', (socket) => adopt(socket, { transport: 'tcp', host: socket.remoteAddress ?? host, port: socket.remotePort ?? 0 }))
 
   return {
-    port, agent, carryOut, now,
+    port,
+    agent,
+    carryOut,
+    now,
     async close() {
       if (closed) return
       closed = true

@@ -70,9 +70,11 @@ export async function startBaresip(options: BaresipOptions): Promise<Baresip> {
   await writeFile(join(folder, 'config'), configuration({ options, recordings, tone, sipPort, controlPort, keysPort, rtpPort }))
   await writeFile(join(folder, 'accounts'), `${account(options, sipPort)}\n`)
   await writeFile(join(folder, 'contacts'), '')
-  const running = run('baresip', ['-4', '-f', folder], { cwd: folder, limitMs: LIMIT_MS })
+  // `-t`: it ends by itself, even when nobody is left to end it.
+  const running = run('baresip', ['-4', '-f', folder, '-t', String(LIMIT_MS / 1000)], { cwd: folder, limitMs: LIMIT_MS })
   const giveUp = async (cause: unknown): Promise<never> => {
     await running.stop()
+    await rm(folder, { recursive: true, force: true })
     throw new Error(`baresip did not start:\n${running.output()}`, { cause })
   }
   const control = await eventually('baresip listens', () => tryConnect(controlPort)).catch(giveUp)
@@ -82,8 +84,8 @@ export async function startBaresip(options: BaresipOptions): Promise<Baresip> {
   let lastToken = 0
   readNetstrings(control, (text) => {
     const message = JSON.parse(text) as Record<string, unknown>
-    if (message['event'] === true) events.push({ type: String(message['type']), param: String(message['param'] ?? '') })
-    else replies.get(String(message['token']))?.({ ok: message['ok'] === true, data: String(message['data'] ?? '') })
+    if (message.event === true) events.push({ type: String(message.type), param: String(message.param ?? '') })
+    else replies.get(String(message.token))?.({ ok: message.ok === true, data: String(message.data ?? '') })
   })
 
   const command: Baresip['command'] = async (name, params = '') => {
@@ -110,8 +112,17 @@ export async function startBaresip(options: BaresipOptions): Promise<Baresip> {
   }
   return {
     uri: `sip:${options.name}@127.0.0.1:${sipPort}`,
-    events, command, listenFor,
-    happens: (type) => eventually(`baresip ${options.name}: ${type} among ${events.slice(firstNew).map((event) => event.type).join(', ')}`, () => events.slice(firstNew).find((event) => event.type === type) ?? null),
+    events,
+    command,
+    listenFor,
+    happens: (type) =>
+      eventually(
+        `baresip ${options.name}: ${type} among ${events
+          .slice(firstNew)
+          .map((event) => event.type)
+          .join(', ')}`,
+        () => events.slice(firstNew).find((event) => event.type === type) ?? null,
+      ),
     forgetEvents() {
       firstNew = events.length
     },
@@ -149,7 +160,11 @@ export async function startBaresip(options: BaresipOptions): Promise<Baresip> {
 
 const spell = (levels: ReadonlyMap<number, number>): string => {
   const judged = [...levels].map(([hz, level]): readonly [number, Verdict] => [hz, verdict(level)])
-  return judged.filter(([, said]) => said !== 'silent').sort(([a], [b]) => a - b).map(([hz, said]) => (said === 'heard' ? `${hz}` : `${hz}?`)).join('+')
+  return judged
+    .filter(([, said]) => said !== 'silent')
+    .sort(([a], [b]) => a - b)
+    .map(([hz, said]) => (said === 'heard' ? `${hz}` : `${hz}?`))
+    .join('+')
 }
 
 interface Places {
@@ -164,19 +179,37 @@ interface Places {
 
 function configuration({ options, recordings, tone, sipPort, controlPort, keysPort, rtpPort }: Places): string {
   const lines = [
-    'poll_method epoll', `sip_listen 127.0.0.1:${sipPort}`, `sip_trans_def ${options.registrar?.transport ?? 'udp'}`,
+    'poll_method epoll',
+    `sip_listen 127.0.0.1:${sipPort}`,
+    `sip_trans_def ${options.registrar?.transport ?? 'udp'}`,
     // An address: for `lo` baresip 1.0.0 finds no IPv4 address.
     'net_interface 127.0.0.1',
     // A file, not the module `ausine`: that hums so loud that three of them clip.
-    `audio_source aufile,${tone}`, 'audio_player aubridge,null', 'audio_alert aubridge,null',
-    'ausrc_srate 8000', 'ausrc_channels 1', 'auplay_srate 8000', 'auplay_channels 1',
-    'ausrc_format s16', 'auplay_format s16', 'auenc_format s16', 'audec_format s16', 'audio_path /usr/share/baresip',
+    `audio_source aufile,${tone}`,
+    'audio_player aubridge,null',
+    'audio_alert aubridge,null',
+    'ausrc_srate 8000',
+    'ausrc_channels 1',
+    'auplay_srate 8000',
+    'auplay_channels 1',
+    'ausrc_format s16',
+    'auplay_format s16',
+    'auenc_format s16',
+    'audec_format s16',
+    'audio_path /usr/share/baresip',
     // It takes an even port and the odd one after it.
     `rtp_ports ${rtpPort - (rtpPort % 2)}-${rtpPort - (rtpPort % 2) + 8}`,
-    'rtcp_mux no', 'jitter_buffer_delay 5-10', 'rtp_timeout 30', 'module_path /usr/lib/baresip/modules',
+    'rtcp_mux no',
+    'jitter_buffer_delay 5-10',
+    'rtp_timeout 30',
+    'module_path /usr/lib/baresip/modules',
     ...['g711', 'aufile', 'aubridge', 'sndfile', 'cons'].map((name) => `module ${name}.so`),
-    'module_tmp account.so', 'module_app menu.so', 'module_app ctrl_tcp.so',
-    `ctrl_tcp_listen 127.0.0.1:${controlPort}`, `cons_listen 127.0.0.1:${keysPort}`, `snd_path ${recordings}`,
+    'module_tmp account.so',
+    'module_app menu.so',
+    'module_app ctrl_tcp.so',
+    `ctrl_tcp_listen 127.0.0.1:${controlPort}`,
+    `cons_listen 127.0.0.1:${keysPort}`,
+    `snd_path ${recordings}`,
   ]
   return `${lines.join('\n')}\n`
 }
@@ -230,8 +263,19 @@ function toneFile(hz: number): Buffer {
   header.write('RIFF')
   header.writeUInt32LE(data.length + 36, 4)
   header.write('WAVEfmt ', 8)
-  for (const [at, value] of [[16, 16], [24, SAMPLE_RATE_HZ], [28, SAMPLE_RATE_HZ * 2]] as const) header.writeUInt32LE(value, at)
-  for (const [at, value] of [[20, 1], [22, 1], [32, 2], [34, 16]] as const) header.writeUInt16LE(value, at)
+  for (const [at, value] of [
+    [16, 16],
+    [24, SAMPLE_RATE_HZ],
+    [28, SAMPLE_RATE_HZ * 2],
+  ] as const)
+    header.writeUInt32LE(value, at)
+  for (const [at, value] of [
+    [20, 1],
+    [22, 1],
+    [32, 2],
+    [34, 16],
+  ] as const)
+    header.writeUInt16LE(value, at)
   header.write('data', 36)
   header.writeUInt32LE(data.length, 40)
   return Buffer.concat([header, data])

@@ -14,12 +14,16 @@ const AGENT_HZ = 440
 const CUSTOMER_HZ = 700
 const COACH_HZ = 1010
 const TONES = [AGENT_HZ, CUSTOMER_HZ, COACH_HZ]
-const AGENTS = [{ name: 'priya', password: 'pw-priya' }, { name: 'boss', password: 'pw-boss' }]
+const AGENTS = [
+  { name: 'priya', password: 'pw-priya' },
+  { name: 'boss', password: 'pw-boss' },
+]
 
 /** The two parties of a call and who supervises it, answered, with a mode. */
 function legsOf(agent: LegId, customer: LegId, coach: LegId | null, mode: Mode): readonly Leg[] {
   const leg = (id: LegId, origin: Leg['origin']): Leg => ({
-    ...newLeg({ id, origin, address: 'client:x' as Address, now: 0, ringMs: 0, limitMs: 0 }), state: { status: 'answered', answeredAt: 0 },
+    ...newLeg({ id, origin, address: 'client:x' as Address, now: 0, ringMs: 0, limitMs: 0 }),
+    state: { status: 'answered', answeredAt: 0 },
   })
   const parties = [leg(agent, 'outbound'), leg(customer, 'outbound-dial')]
   return coach === null ? parties : [...parties, { ...leg(coach, 'monitor'), monitoring: { mode, targetLegId: agent } }]
@@ -37,14 +41,24 @@ async function withBaresips(options: readonly BaresipOptions[], play: (...phones
   }
 }
 
-const registered = (test: TestEngine, count: number) => eventually(`${count} phones are registered`, () => (test.engine.registrations().length === count ? true : null))
+const registered = (test: TestEngine, count: number) =>
+  eventually(`${count} phones are registered`, () => (test.engine.registrations().length === count ? true : null))
 
 const agentAt = (port: number, changes: Partial<BaresipOptions> = {}): BaresipOptions => ({
-  name: 'priya', toneHz: AGENT_HZ, laws: ['pcmu'], answers: 'auto', registrar: { host: HOST, port, password: 'pw-priya' }, ...changes,
+  name: 'priya',
+  toneHz: AGENT_HZ,
+  laws: ['pcmu'],
+  answers: 'auto',
+  registrar: { host: HOST, port, password: 'pw-priya' },
+  ...changes,
 })
 const customer: BaresipOptions = { name: 'customer', toneHz: CUSTOMER_HZ, laws: ['pcma'], answers: 'auto', registrar: null }
 const coachAt = (port: number): BaresipOptions => ({
-  name: 'boss', toneHz: COACH_HZ, laws: ['pcma', 'pcmu'], answers: 'auto', registrar: { host: HOST, port, password: 'pw-boss', transport: 'tcp' },
+  name: 'boss',
+  toneHz: COACH_HZ,
+  laws: ['pcma', 'pcmu'],
+  answers: 'auto',
+  registrar: { host: HOST, port, password: 'pw-boss', transport: 'tcp' },
 })
 
 /** Rings and waits until it is picked up. */
@@ -67,7 +81,14 @@ describe('baresip and the native engine', { skip: skipWithout('baresip') }, () =
         await apply(null, 'listen')
         await Promise.all([agent.hears([CUSTOMER_HZ], TONES), client.hears([AGENT_HZ], TONES)])
         const coachLeg = await reach(test, callId, 'client:boss')
-        const ears = { listen: [[CUSTOMER_HZ], [AGENT_HZ]], whisper: [[CUSTOMER_HZ, COACH_HZ], [AGENT_HZ]], barge: [[CUSTOMER_HZ, COACH_HZ], [AGENT_HZ, COACH_HZ]] } as const
+        const ears = {
+          listen: [[CUSTOMER_HZ], [AGENT_HZ]],
+          whisper: [[CUSTOMER_HZ, COACH_HZ], [AGENT_HZ]],
+          barge: [
+            [CUSTOMER_HZ, COACH_HZ],
+            [AGENT_HZ, COACH_HZ],
+          ],
+        } as const
         for (const mode of ['listen', 'whisper', 'listen', 'barge', 'whisper'] as const) {
           if (mode === 'barge') assert.deepEqual(await client.everHeard(TONES), [AGENT_HZ], 'until now the customer heard the agent alone')
           await apply(coachLeg, mode)
@@ -81,7 +102,14 @@ describe('baresip and the native engine', { skip: skipWithout('baresip') }, () =
         await test.engine.hangUp(callId, agentLeg, 'completed')
         await agent.happens('CALL_CLOSED')
         const ends = test.events.filter((event) => event.kind === 'ended')
-        assert.deepEqual(ends.map(({ legId, cause }) => [legId, cause]), [[clientLeg, 'completed'], [coachLeg, 'completed'], [agentLeg, 'completed']])
+        assert.deepEqual(
+          ends.map(({ legId, cause }) => [legId, cause]),
+          [
+            [clientLeg, 'completed'],
+            [coachLeg, 'completed'],
+            [agentLeg, 'completed'],
+          ],
+        )
         assert.deepEqual(test.complaints, [])
       })
     })
@@ -94,7 +122,10 @@ describe('baresip and the native engine', { skip: skipWithout('baresip') }, () =
         await registered(test, 1)
         await agent.command('dial', `sip:${NUMBER}@${HOST}:${test.port}`)
         const incoming = await eventually('a call comes in', () => test.events.find((event) => event.kind === 'incoming') ?? null)
-        assert.deepEqual({ ...incoming, callId: '', legId: '' }, { kind: 'incoming', callId: '', legId: '', accountId: 'earshot', from: 'client:priya', dialled: NUMBER, source: 'agent' })
+        assert.deepEqual(
+          { ...incoming, callId: '', legId: '' },
+          { kind: 'incoming', callId: '', legId: '', accountId: 'earshot', from: 'client:priya', dialled: NUMBER, source: 'agent' },
+        )
         const { callId, legId: agentLeg } = incoming
         await test.engine.ring(callId, agentLeg)
         await agent.happens('CALL_RINGING')

@@ -33,7 +33,13 @@ function joining(destination: Address): (event: EngineEvent, engine: NativeEngin
       case 'answered':
         if (partner === undefined) return
         void engine.answer(callId, partner)
-        return void engine.setHearing(callId, new Map([[legId, [partner]], [partner, [legId]]]))
+        return void engine.setHearing(
+          callId,
+          new Map([
+            [legId, [partner]],
+            [partner, [legId]],
+          ]),
+        )
       case 'ended':
         return partner === undefined ? undefined : void engine.hangUp(callId, partner, 'completed')
     }
@@ -47,11 +53,24 @@ describe('sipp and the native engine', { skip: skipWithout('sipp') }, () => {
     it(`${CALLS} calls at ${CALLS_PER_SECOND}/s from a trunk to a phone${loss > 0 ? `, with ${loss * 100} % loss each way between us and the phone` : ''}: none fails, nothing is left`, async () => {
       const [callerPort, calledPort] = [await freePort(), await freePort()]
       const relay = await startLossyRelay({ target: { host: HOST, port: calledPort }, loss, seed: SEED })
-      const called = await startSipp({ scenario: 'uas', target: null, calls: CALLS, rate: CALLS_PER_SECOND, port: calledPort, keys: { contact_port: String(relay.port) } })
+      const called = await startSipp({
+        scenario: 'uas',
+        target: null,
+        calls: CALLS,
+        rate: CALLS_PER_SECOND,
+        port: calledPort,
+        keys: { contact_port: String(relay.port) },
+      })
       try {
         await withEngine({ agents: [], trunkPorts: [callerPort], onEvent: joining(`sip:phone@${HOST}:${relay.port}` as Address) }, async (test) => {
           const caller = await startSipp({
-            scenario: 'uac', service: NUMBER, target: { host: HOST, port: test.port }, calls: CALLS, rate: CALLS_PER_SECOND, port: callerPort, pauseMs: 200,
+            scenario: 'uac',
+            service: NUMBER,
+            target: { host: HOST, port: test.port },
+            calls: CALLS,
+            rate: CALLS_PER_SECOND,
+            port: callerPort,
+            pauseMs: 200,
           })
           const calling = await caller.result
           assert.deepEqual({ ...calling, retransmissions: 0 }, { exitCode: 0, failed: 0, complaints: '', successful: CALLS, retransmissions: 0 })
@@ -107,7 +126,14 @@ describe('sipp and the native engine', { skip: skipWithout('sipp') }, () => {
       void engine.ring(event.callId, event.legId).then(() => engine.answer(event.callId, event.legId))
     }
     await withEngine({ agents: [], trunkPorts: [port], onEvent }, async (test) => {
-      const sipp = await startSipp({ scenario: 'uac-cancel-race', service: NUMBER, target: { host: HOST, port: test.port }, calls: 50, rate: 50, port })
+      const sipp = await startSipp({
+        scenario: 'uac-cancel-race',
+        service: NUMBER,
+        target: { host: HOST, port: test.port },
+        calls: 50,
+        rate: 50,
+        port,
+      })
       const { exitCode, complaints, successful } = await sipp.result
       assert.deepEqual({ exitCode, complaints, successful }, { exitCode: 0, complaints: '', successful: 50 })
       await eventually('all have ended', () => (endsOf(test.events).length === 50 ? true : null))

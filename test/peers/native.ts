@@ -55,7 +55,10 @@ export async function withEngine({ agents, trunkPorts = [], onEvent }: TestEngin
   })
   try {
     await play({
-      engine, events, complaints, port: engine.sipPort(),
+      engine,
+      events,
+      complaints,
+      port: engine.sipPort(),
       async dial(callId, to) {
         const legId = freshId() as LegId
         await engine.dial({ callId, legId, accountId: ACCOUNT, to: to as Address, callerId: NUMBER })

@@ -15,7 +15,7 @@ export type PeerName = 'baresip' | 'sipp'
 /** Debian's package for each. */
 const PACKAGES: Readonly<Record<PeerName, string>> = { baresip: 'baresip-core', sipp: 'sip-tester' }
 
-export const isInstalled = (name: PeerName): boolean => (process.env['PATH'] ?? '').split(delimiter).some((folder) => isExecutable(join(folder, name)))
+export const isInstalled = (name: PeerName): boolean => (process.env.PATH ?? '').split(delimiter).some((folder) => isExecutable(join(folder, name)))
 
 function isExecutable(path: string): boolean {
   try {
@@ -30,7 +30,7 @@ function isExecutable(path: string): boolean {
 export function skipWithout(name: PeerName): string | false {
   if (isInstalled(name)) return false
   const reason = `${name} is not installed (apt-get install ${PACKAGES[name]})`
-  if (process.env['CI'] === 'true') throw new Error(reason)
+  if (process.env.CI === 'true') throw new Error(reason)
   return reason
 }
 

@@ -9,9 +9,21 @@ const OURS_HZ = 700
 const THEIRS_HZ = 1010
 const TONES = [440, OURS_HZ, THEIRS_HZ]
 
-async function withBoth(ours: Partial<PhoneOptions>, theirs: Partial<BaresipOptions>, play: (phone: Phone, baresip: Baresip) => Promise<void>): Promise<void> {
+async function withBoth(
+  ours: Partial<PhoneOptions>,
+  theirs: Partial<BaresipOptions>,
+  play: (phone: Phone, baresip: Baresip) => Promise<void>,
+): Promise<void> {
   const phone = makePhone({
-    name: 'ours', password: null, server: null, transport: 'udp', law: 'pcmu', toneHz: OURS_HZ, ptimeMs: 20, behaviour: { answer: 'auto', answerAfterMs: 0 }, ...ours,
+    name: 'ours',
+    password: null,
+    server: null,
+    transport: 'udp',
+    law: 'pcmu',
+    toneHz: OURS_HZ,
+    ptimeMs: 20,
+    behaviour: { answer: 'auto', answerAfterMs: 0 },
+    ...ours,
   })
   await phone.start()
   const baresip = await startBaresip({ name: 'theirs', toneHz: THEIRS_HZ, laws: ['pcmu', 'pcma'], answers: 'auto', registrar: null, ...theirs })
@@ -38,7 +50,14 @@ describe('baresip and our phone', { skip: skipWithout('baresip') }, () => {
         await baresip.happens('CALL_ESTABLISHED')
         await Promise.all([baresip.hears([OURS_HZ], TONES), hears(phone, [THEIRS_HZ])])
         phone.current()?.sendDigits('4#')
-        await eventually('baresip gets both keys', () => (baresip.events.filter((event) => event.type === 'CALL_DTMF_START').map((event) => event.param).join('') === '4#' ? true : null))
+        await eventually('baresip gets both keys', () =>
+          baresip.events
+            .filter((event) => event.type === 'CALL_DTMF_START')
+            .map((event) => event.param)
+            .join('') === '4#'
+            ? true
+            : null,
+        )
         await baresip.press('9')
         await eventually('we get the key', () => (phone.current()?.digits() === '9' ? true : null))
         await baresip.command('hangup')

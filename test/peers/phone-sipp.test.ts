@@ -13,10 +13,20 @@ const LOSS = 0.05
 const SEED = 20_261_122
 const LOCAL = '127.0.0.1'
 
-async function withPhone(changes: Partial<PhoneOptions>, play: (phone: Phone, at: { readonly host: string; readonly port: number }) => Promise<void>): Promise<void> {
+async function withPhone(
+  changes: Partial<PhoneOptions>,
+  play: (phone: Phone, at: { readonly host: string; readonly port: number }) => Promise<void>,
+): Promise<void> {
   const sessions: Session[] = []
   const phone = makePhone({
-    name: 'ours', password: null, server: null, transport: 'udp', law: 'pcmu', toneHz: 440, ptimeMs: 20, behaviour: { answer: 'auto', answerAfterMs: 0 },
+    name: 'ours',
+    password: null,
+    server: null,
+    transport: 'udp',
+    law: 'pcmu',
+    toneHz: 440,
+    ptimeMs: 20,
+    behaviour: { answer: 'auto', answerAfterMs: 0 },
     onIncoming: (session) => void sessions.push(session),
     ...changes,
   })
@@ -109,7 +119,10 @@ describe('sipp calls our user agent', { skip: skipWithout('sipp') }, () => {
       const result = await callsUs({ scenario: 'uac-cancel-race', target, calls: 100, rate: 100 })
       assert.deepEqual(verdictOf(result), { ...WELL, successful: 100 })
     })
-    assert.ok([...causes].every((cause) => cause === 'canceled' || cause === 'completed'), [...causes].join())
+    assert.ok(
+      [...causes].every((cause) => cause === 'canceled' || cause === 'completed'),
+      [...causes].join(),
+    )
   })
 })
 
@@ -117,7 +130,14 @@ describe('our user agent calls sipp', { skip: skipWithout('sipp') }, () => {
   it(`${CALLS} calls at ${CALLS_PER_SECOND}/s: none fails`, async () => {
     await withPhone(brief, async (phone) => {
       const port = await freePort()
-      const sipp = await startSipp({ scenario: 'uas', target: null, calls: CALLS, rate: CALLS_PER_SECOND, port, keys: { contact_port: String(port) } })
+      const sipp = await startSipp({
+        scenario: 'uas',
+        target: null,
+        calls: CALLS,
+        rate: CALLS_PER_SECOND,
+        port,
+        keys: { contact_port: String(port) },
+      })
       assert.equal(completed(await callThem(phone, `sip:sipp@${LOCAL}:${sipp.port}`)), CALLS)
       assert.deepEqual(verdictOf(await sipp.result), { ...WELL, successful: CALLS })
     })
@@ -127,7 +147,14 @@ describe('our user agent calls sipp', { skip: skipWithout('sipp') }, () => {
     await withPhone(brief, async (phone) => {
       const port = await freePort()
       const relay = await startLossyRelay({ target: { host: LOCAL, port }, loss: LOSS, seed: SEED })
-      const sipp = await startSipp({ scenario: 'uas', target: null, calls: CALLS, rate: CALLS_PER_SECOND, port, keys: { contact_port: String(relay.port) } })
+      const sipp = await startSipp({
+        scenario: 'uas',
+        target: null,
+        calls: CALLS,
+        rate: CALLS_PER_SECOND,
+        port,
+        keys: { contact_port: String(relay.port) },
+      })
       try {
         assert.equal(completed(await callThem(phone, `sip:sipp@${LOCAL}:${relay.port}`)), CALLS)
         assert.deepEqual(verdictOf(await sipp.result), { ...WELL, successful: CALLS })
