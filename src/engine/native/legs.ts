@@ -24,6 +24,7 @@ export const MAX_WAITING = 2_000
 const PARTIES = 2
 const RETRY_AFTER = { name: 'Retry-After', value: '5' }
 
+/** A leg as the engine holds it, from its order or INVITE to its end. */
 export interface Leg {
   readonly callId: CallId
   readonly legId: LegId
@@ -47,6 +48,7 @@ export interface Leg {
   heard: { readonly packets: number; readonly at: number }
 }
 
+/** What the legs work with: their tables, and the hands that reach sockets, sound and house. */
 export interface LegDesk {
   readonly legs: Map<LegId, Leg>
   readonly bySession: Map<SessionId, Leg>
@@ -69,6 +71,7 @@ export function legOf(desk: LegDesk, callId: CallId, legId: LegId): Leg | null {
   return leg?.callId === callId ? leg : null
 }
 
+/** Resolves when the INVITE was handed to the network, or the leg has failed; a leg id that is known already is not dialled again. */
 export async function dial(desk: LegDesk, order: DialOrder): Promise<void> {
   const { callId, legId } = order
   if (desk.legs.has(legId)) return
@@ -100,6 +103,7 @@ export async function dial(desk: LegDesk, order: DialOrder): Promise<void> {
   }
 }
 
+/** 180 to a caller who waits. */
 export function ring(desk: LegDesk, leg: Leg): void {
   if (leg.state === 'offered') act(desk, leg, (agent, session, now) => agent.progress(session, 180, NO_BODY, now))
 }
