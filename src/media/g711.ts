@@ -14,6 +14,10 @@ export const SAMPLES_PER_MS = 8
 /** Static payload types (RFC 3551 §6). */
 export const PAYLOAD_TYPE: Readonly<Record<Law, number>> = { pcmu: 0, pcma: 8 }
 
+/** The law of a payload type; null for any other. */
+export const lawOf = (payloadType: number): Law | null =>
+  payloadType === PAYLOAD_TYPE.pcmu ? 'pcmu' : payloadType === PAYLOAD_TYPE.pcma ? 'pcma' : null
+
 /** The quietest code of each law. A-law has no zero: 0xD5 is +8, so mixing with "silence" would change the sound. */
 export const SILENCE: Readonly<Record<Law, number>> = { pcmu: 0xff, pcma: 0xd5 }
 

@@ -97,11 +97,21 @@ describe('The stream of one ear', () => {
   test('A withheld packet leaves no hole', () => {
     const outlet = make()
     const first = relay(outlet, 0)
-    withheld(outlet, packet(1))
-    withheld(outlet, packet(1))
-    withheld(outlet, packet(2))
+    withheld(outlet, packet(1), 'fresh')
+    withheld(outlet, packet(1), 'fresh')
+    withheld(outlet, packet(2), 'fresh')
     assert.equal(sequenceAhead(relay(outlet, 3).sequence, first.sequence), 1)
-    withheld(make(), packet(1))
+    withheld(make(), packet(1), 'fresh')
+  })
+
+  test('A withheld packet that begins another stream ends the old one: the next is joined where it stands', () => {
+    const outlet = make()
+    const last = relay(outlet, 0)
+    withheld(outlet, { ...packet(20000), ssrc: 8 }, 'first')
+    const next = relayed(outlet, { ...packet(20001), ssrc: 8 }, 'fresh', FRAME, 40)
+    assert.equal(sequenceAhead(next?.sequence ?? 0, last.sequence), 1)
+    assert.equal(timestampAhead(next?.timestamp ?? 0, last.timestamp), 2 * FRAME)
+    assert.equal(next?.marker, true)
   })
 
   test('After a time of deafness the stream goes on: next number, time by the clock, marker', () => {
@@ -187,7 +197,7 @@ describe('The stream of one ear', () => {
           } else if (step === 'lose') lost = n
           else if (step === 'fill') lay(generated(outlet, timelineAt(outlet, now), FRAME, now), `fill ${n}`, true)
           else if (step === 'insert') lay(inserted(outlet, 'x', packet(n), now), `insert ${n}`, false)
-          else if (step === 'withhold') withheld(outlet, packet(n))
+          else if (step === 'withhold') withheld(outlet, packet(n), 'fresh')
           else if (step === 'detach') detach(outlet)
           else if (
             step === 'straggle' &&

@@ -115,9 +115,11 @@ export function relayed(outlet: Outlet, header: RtpHeader, arrival: Arrival, sam
   return { sequence, timestamp, marker }
 }
 
-/** A packet of the source that this ear is not given (it takes no events, say): the next one must not look like loss. */
-export function withheld(outlet: Outlet, header: RtpHeader): void {
+/** A packet of the source that this ear is not given (comfort noise, say): the next one must not look like loss. */
+export function withheld(outlet: Outlet, header: RtpHeader, arrival: Arrival): void {
   const { mapping } = outlet
+  // The numbers of a stream that is over say nothing about the new one, which begins with what is sent of it.
+  if (arrival === 'first') return detach(outlet)
   if (mapping === null || sequenceAhead(header.sequence, mapping.highest) <= 0) return
   mapping.bottom = mapping.floor
   mapping.floor = header.sequence

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
+import { transcoding, type Law } from './g711.ts'
+import type { Source } from './mixer.ts'
 import {
   clear,
   CUSHION_MS,
@@ -17,10 +19,11 @@ import {
 
 const FRAME = 160
 let written = 0
+const sound = (codes: Uint8Array, law: Law = 'pcmu'): Source => ({ law, codes, from: 0, length: codes.length })
 /** Puts the next `count` samples of an endless count modulo 251. */
 function feed(queue: FrameQueue, count: number, now: number): void {
   const bytes = Uint8Array.from({ length: count }, () => written++ % 251)
-  put(queue, bytes, 0, count, now)
+  put(queue, sound(bytes), now)
 }
 const draw = (queue: FrameQueue, count: number, now: number): readonly number[] => {
   const target = new Uint8Array(MAX_FRAME_SAMPLES)
@@ -145,9 +148,9 @@ describe('The queue between one mouth and one ear', () => {
 
   test('An empty packet is nothing; a giant one is cut; memory never grows', () => {
     const queue = fresh()
-    put(queue, new Uint8Array(10), 5, 5, 0)
+    put(queue, { ...sound(new Uint8Array(10)), from: 5, length: 0 }, 0)
     assert.equal(queue.length, 0)
-    put(queue, new Uint8Array(5000), 0, 5000, 0)
+    put(queue, sound(new Uint8Array(5000)), 0)
     assert.equal(queue.length, MAX_FRAME_SAMPLES)
     const { length } = queue.codes
     fc.assert(
@@ -160,5 +163,16 @@ describe('The queue between one mouth and one ear', () => {
       }),
       { numRuns: 100 },
     )
+  })
+
+  test('When the mouth changes its law, what waits is rewritten and nothing is lost', () => {
+    const queue = fresh()
+    const first = Uint8Array.from({ length: 100 }, (_, i) => i)
+    const second = Uint8Array.from({ length: 100 }, (_, i) => 255 - i)
+    put(queue, sound(first), 0)
+    put(queue, sound(second, 'pcma'), 20)
+    const table = transcoding('pcmu', 'pcma')
+    assert.equal(queue.law, 'pcma')
+    assert.deepEqual(draw(queue, 200, 40), [...Array.from(first, (code) => table[code] ?? 0), ...second])
   })
 })

@@ -9,9 +9,10 @@
  *   overflow    above its limit the oldest samples go: late sound is worth less than new
  *   surplus     what was never needed during a second is delay without use: one frame of it is dropped
  *
- * Codes of G.711 in the law of the mouth; 8 samples are a millisecond.
+ * Codes of G.711 in the law of the mouth's latest packet; 8 samples are a millisecond.
  */
-import { SAMPLES_PER_MS } from './g711.ts'
+import { SAMPLES_PER_MS, transcoding, type Law } from './g711.ts'
+import type { Source } from './mixer.ts'
 
 /** Two frames of 20 ms, or one frame of each side where those are longer. */
 export const QUEUE_MIN_LIMIT = 2 * 20 * SAMPLES_PER_MS
@@ -24,6 +25,8 @@ export const SURPLUS_WINDOW_MS = 1000
 const CAPACITY = 2 * MAX_FRAME_SAMPLES
 
 export interface FrameQueue {
+  /** Of all that waits. */
+  law: Law
   readonly codes: Uint8Array
   /** Where `take` may put what it gives, until the next time. */
   readonly taking: Uint8Array
@@ -48,6 +51,7 @@ export interface FrameQueue {
 
 export function makeQueue(now: number): FrameQueue {
   return {
+    law: 'pcmu',
     codes: new Uint8Array(CAPACITY),
     taking: new Uint8Array(MAX_FRAME_SAMPLES),
     head: 0,
@@ -65,10 +69,11 @@ export function makeQueue(now: number): FrameQueue {
   }
 }
 
-/** Adds a packet's samples: `bytes[from, to)`. What is longer than `MAX_FRAME_SAMPLES` is cut. */
-export function put(queue: FrameQueue, bytes: Uint8Array, from: number, to: number, now: number): void {
-  const count = Math.min(to - from, MAX_FRAME_SAMPLES)
+/** Adds a packet's samples. What is longer than `MAX_FRAME_SAMPLES` is cut. A mouth that changes its law keeps what waits. */
+export function put(queue: FrameQueue, { law, codes, from, length }: Source, now: number): void {
+  const count = Math.min(length, MAX_FRAME_SAMPLES)
   if (count <= 0) return
+  if (queue.law !== law) rewrite(queue, law)
   if (queue.length === 0) queue.filledAt = now
   queue.frame = count
   queue.lastPutAt = now
@@ -77,7 +82,7 @@ export function put(queue: FrameQueue, bytes: Uint8Array, from: number, to: numb
     discard(queue, Math.min(queue.length, excess))
     queue.overflows++
   }
-  for (let i = 0; i < count; i++) queue.codes[(queue.head + queue.length + i) % CAPACITY] = bytes[from + i] ?? 0
+  for (let i = 0; i < count; i++) queue.codes[(queue.head + queue.length + i) % CAPACITY] = codes[from + i] ?? 0
   queue.length += count
 }
 
@@ -113,6 +118,15 @@ export function clear(queue: FrameQueue): void {
 /** Most samples that may wait. */
 export function limitOf(queue: FrameQueue): number {
   return Math.max(QUEUE_MIN_LIMIT, queue.frame + Math.min(queue.taken, MAX_FRAME_SAMPLES))
+}
+
+function rewrite(queue: FrameQueue, law: Law): void {
+  const table = transcoding(queue.law, law)
+  for (let i = 0; i < queue.length; i++) {
+    const at = (queue.head + i) % CAPACITY
+    queue.codes[at] = table[queue.codes[at] ?? 0] ?? 0
+  }
+  queue.law = law
 }
 
 function discard(queue: FrameQueue, count: number): void {

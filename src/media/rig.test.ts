@@ -4,20 +4,10 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import {
-  addLeg,
-  arrive,
-  makeConversation,
-  setTable,
-  setTerms,
-  tick,
-  type Conversation,
-  type Send,
-  type SoundLeg,
-  type Terms,
-} from './conversation.ts'
+import { addLeg, makeConversation, setTable, setTerms, type Conversation, type SoundLeg, type Terms } from './conversation.ts'
 import { LINEAR, PAYLOAD_TYPE, type Law } from './g711.ts'
 import { powerDb, tonePayload } from './tone.ts'
+import { arrive, tick, type Send } from './passage.ts'
 import { buildRtp, parseRtp, sequenceAhead, timestampAhead, type RtpPacket } from './rtp.ts'
 
 /** Louder is heard, quieter is not; nothing may lie between. */
@@ -87,6 +77,7 @@ export const termsOf = (phone: Phone, change: Partial<Terms> = {}): Terms => ({
   remote: { host: '10.0.0.1', port: phone.port },
   law: phone.law,
   digitsPayloadType: 101,
+  digitsFromPhone: [101],
   ptimeMs: phone.ptimeMs,
   phoneReceives: true,
   phoneSends: true,

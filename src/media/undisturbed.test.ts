@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { arrive, countersOf, report, arriveRtcp, setTerms } from './conversation.ts'
+import { countersOf, setTerms } from './conversation.ts'
 import { KEY_END_REPEATS, keyPress, parseKey } from './dtmf.ts'
 import { QUIET_MS } from './latch.ts'
+import { arrive, arriveRtcp, report } from './passage.ts'
 import { buildReport, parseRtcp } from './rtcp.ts'
 import {
   assertContinuous,
@@ -249,8 +250,9 @@ describe('Strangers', () => {
       Buffer.alloc(11),
       Buffer.alloc(200),
       Buffer.alloc(1600, 0x80),
-      packet(1, { payloadType: 8 }),
-      packet(1, { payloadType: 13 }),
+      packet(1, { payloadType: 9 }),
+      packet(1, { payloadType: 96 }),
+      buildRtp({ payloadType: 13, marker: false, sequence: 1, timestamp: 1, ssrc: 1 }, new Uint8Array(0)),
       buildRtp({ payloadType: 0, marker: false, sequence: 1, timestamp: 1, ssrc: 1 }, new Uint8Array(0)),
       buildRtp({ payloadType: 0, marker: false, sequence: 1, timestamp: 1, ssrc: 1 }, new Uint8Array(801)),
       buildRtp({ payloadType: 101, marker: false, sequence: 1, timestamp: 1, ssrc: 1 }, new Uint8Array(3)),

@@ -18,9 +18,12 @@ export type LegKind = 'conversation' | 'monitor'
 export interface MediaTerms {
   /** Where the phone asked for its RTP; the path locks to the first plausible source (symmetric RTP) and may differ. */
   readonly remote: { readonly host: string; readonly port: number }
+  /** What the phone is sent. It may send either law, packet by packet (RFC 3264 §6.1). */
   readonly law: Law
-  /** Payload type of RFC 4733 events towards the phone; null when it takes none. */
+  /** Payload type of RFC 4733 events towards the phone: its own number (RFC 3264 §5.1). Null when it takes none. */
   readonly digitsPayloadType: number | null
+  /** Payload types under which its events are understood: the number that we offered, and its own, which many phones use instead. */
+  readonly digitsFromPhone: readonly number[]
   /** 10 to 60 ms. */
   readonly ptimeMs: number
   /** False while the phone has us on hold, or is held: we send nothing to it. */
@@ -39,13 +42,15 @@ export interface MediaCounters {
   readonly jitterMs: number
   /** From a stranger's address after the lock. */
   readonly strangers: number
-  /** Not RTP, wrong payload type, or too large. */
+  /** Not RTP, an unknown payload type, or too large. */
   readonly malformed: number
   /** Counted at the ear that missed the sound: frames thrown away because a queue was full, and moments at which one ran dry. */
   readonly overflows: number
   readonly starvations: number
   /** Frame times that our clock reached so late that they were skipped. */
   readonly lateTicks: number
+  /** When the phone's RTP or RTCP came in last, epoch ms; null before any. RTP of a phone that said it will not send does not count. */
+  readonly heardAt: number | null
 }
 
 export interface MediaPlane {

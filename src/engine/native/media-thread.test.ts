@@ -69,6 +69,7 @@ const terms = (phone: SocketPhone, change: Partial<MediaTerms> = {}): MediaTerms
   remote: { host: '127.0.0.1', port: phone.port },
   law: 'pcmu',
   digitsPayloadType: 101,
+  digitsFromPhone: [101],
   ptimeMs: 20,
   phoneReceives: true,
   phoneSends: true,

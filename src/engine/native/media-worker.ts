@@ -11,22 +11,9 @@ import { isIP } from 'node:net'
 import { performance } from 'node:perf_hooks'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { MediaCounters, MediaTerms, LegKind } from './media-plane.ts'
-import {
-  addLeg,
-  arrive,
-  arriveRtcp,
-  countersOf,
-  makeConversation,
-  removeLeg,
-  report,
-  setTable,
-  setTerms,
-  tick,
-  type Conversation,
-  type Send,
-  type SoundLeg,
-} from '../../media/conversation.ts'
+import { addLeg, countersOf, makeConversation, removeLeg, setTable, setTerms, type Conversation, type SoundLeg } from '../../media/conversation.ts'
 import { isSame, type Source } from '../../media/latch.ts'
+import { arrive, arriveRtcp, report, tick, type Send } from '../../media/passage.ts'
 import { REPORT_MS } from '../../media/rtcp.ts'
 
 export interface WorkerOptions {

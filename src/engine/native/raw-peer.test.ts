@@ -163,7 +163,15 @@ test('an INVITE without an offer gets ours in the 200, and the answer comes with
   it.peer.send(request(it.peer.port, { method: 'ACK', ...ends, to: field(ok, 'To'), cseq: 1, body: sdp() }))
   await until('answered', () => it.kinds(incoming.legId).includes('answered'))
   assert.deepEqual(it.terms, [
-    { remote: { host: HOST, port: 4000 }, law: 'pcma', digitsPayloadType: 101, ptimeMs: 20, phoneReceives: true, phoneSends: true },
+    {
+      remote: { host: HOST, port: 4000 },
+      law: 'pcma',
+      digitsPayloadType: 101,
+      digitsFromPhone: [101],
+      ptimeMs: 20,
+      phoneReceives: true,
+      phoneSends: true,
+    },
   ])
   it.peer.send(request(it.peer.port, { method: 'BYE', ...ends, to: field(ok, 'To'), cseq: 2 }))
   await until('ended', () => it.kinds(incoming.legId).at(-1) === 'ended completed')

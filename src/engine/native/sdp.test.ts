@@ -236,12 +236,27 @@ test('what we offer we can read, and answer', () => {
     remote: { host: '127.0.0.1', port: 20_000 },
     law: 'pcma',
     digitsPayloadType: 101,
+    digitsFromPhone: [101],
     ptimeMs: 20,
     phoneReceives: true,
     phoneSends: true,
   })
   const answer = readAnswer(bytes(writeAnswer(ours, audio, 'pcma')), ['pcma', 'pcmu'])
   assert.deepEqual(answer.kind === 'audio' && answer.audio.laws, ['pcma'])
+})
+
+test('a phone that names digits otherwise than we do is sent its own number, and understood under both', () => {
+  for (const type of [96, 106, 127]) {
+    const answer = readAnswer(offer(`m=audio 4000 RTP/AVP 0 ${type}`, `a=rtpmap:${type} telephone-event/8000`), ['pcmu', 'pcma'])
+    assert(answer.kind === 'audio')
+    const { digitsPayloadType, digitsFromPhone } = termsOf(answer.audio, 'pcmu')
+    assert.deepEqual({ digitsPayloadType, digitsFromPhone }, { digitsPayloadType: type, digitsFromPhone: [101, type] })
+  }
+})
+
+test('a phone that takes no digits may still send what we offered', () => {
+  const { digitsPayloadType, digitsFromPhone } = termsOf(audioOf(offer('m=audio 4000 RTP/AVP 0')), 'pcmu')
+  assert.deepEqual({ digitsPayloadType, digitsFromPhone }, { digitsPayloadType: null, digitsFromPhone: [101] })
 })
 
 test('a phone without digits is answered without digits', () => {

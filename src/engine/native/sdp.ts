@@ -18,7 +18,10 @@ export const MAX_FORMATS = 64
 export const MIN_PTIME_MS = 10
 export const MAX_PTIME_MS = 60
 export const DEFAULT_PTIME_MS = 20
-/** Payload type that we offer for RFC 4733 events. */
+/**
+ * Payload type that we offer for RFC 4733 events. A phone that answers with another number is sent that one (RFC 3264 §5.1)
+ * and ought to send ours; since many send their own, both are understood.
+ */
 export const DIGITS_PAYLOAD_TYPE = 101
 
 /** As the describing side sees it: `sendonly` is a phone that put us on hold. */
@@ -114,6 +117,7 @@ export function termsOf(audio: AudioDescription, law: Law): MediaTerms {
     remote: { host: audio.host, port: audio.port },
     law,
     digitsPayloadType: audio.digitsPayloadType,
+    digitsFromPhone: [...new Set([DIGITS_PAYLOAD_TYPE, audio.digitsPayloadType ?? DIGITS_PAYLOAD_TYPE])],
     ptimeMs: audio.ptimeMs,
     phoneReceives: !isNoAddress(audio.host) && (audio.direction === 'sendrecv' || audio.direction === 'recvonly'),
     phoneSends: audio.direction === 'sendrecv' || audio.direction === 'sendonly',
