@@ -44,8 +44,8 @@ export interface Leg {
   terms: MediaTerms | null
   /** The caller's ACK came. */
   isConfirmed: boolean
-  /** Packets that had come from the phone when we last looked, and since when it has been no more, epoch ms. */
-  heard: { readonly packets: number; readonly at: number }
+  /** When something came from the phone last, or we asked it, epoch ms. */
+  quietSince: number
 }
 
 /** What the legs work with: their tables, and the hands that reach sockets, sound and house. */
@@ -185,16 +185,16 @@ export function onSessionEvent(desk: LegDesk, event: Extract<UaEvent, { readonly
 }
 
 /**
- * A phone that sends nothing may be silent or gone. Whoever was silent for `silentMs` is asked by a re-INVITE with the
+ * A phone that sends neither sound nor RTCP may be silent or gone. Whoever was silent for `silentMs` is asked by a re-INVITE with the
  * description that is in force, which changes nothing (as in RFC 4028 §7.4): who is gone does not answer, and the session ends.
  */
 export async function askTheSilent(desk: LegDesk, silentMs: number): Promise<void> {
   for (const leg of [...desk.legs.values()].filter((each) => isIn(each, 'answered'))) {
-    const packets = (await desk.media.counters(leg.legId))?.packetsIn ?? 0
+    const heardAt = (await desk.media.counters(leg.legId))?.heardAt ?? 0
     const now = desk.now()
-    if (packets !== leg.heard.packets) leg.heard = { packets, at: now }
-    if (now - leg.heard.at < silentMs || !isIn(leg, 'answered')) continue
-    leg.heard = { packets, at: now }
+    leg.quietSince = Math.max(leg.quietSince, heardAt)
+    if (now - leg.quietSince < silentMs || !isIn(leg, 'answered')) continue
+    leg.quietSince = now
     act(desk, leg, (agent, session) => agent.reoffer(session, Buffer.from(leg.sdp.last), now))
   }
 }
@@ -238,7 +238,7 @@ const isIn = (leg: Leg, state: LegState): boolean => leg.state === state
 
 function addLeg(desk: LegDesk, born: Pick<Leg, 'callId' | 'legId' | 'kind' | 'weDialled' | 'state' | 'session' | 'hop' | 'offer'>): Leg {
   const sdp = { id: String(Math.floor(desk.now())), version: 0, last: '', port: 0 }
-  const leg: Leg = { ...born, sdp, offered: [], terms: null, isConfirmed: false, heard: { packets: 0, at: desk.now() } }
+  const leg: Leg = { ...born, sdp, offered: [], terms: null, isConfirmed: false, quietSince: desk.now() }
   desk.legs.set(leg.legId, leg)
   desk.byCall.set(leg.callId, [...(desk.byCall.get(leg.callId) ?? []), leg])
   return leg
