@@ -1,6 +1,6 @@
 /** baresip, a phone that is not ours, as agent, customer and supervisor of the native engine; judged by what it recorded. */
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import { it } from 'node:test'
 import { newLeg } from '../../src/domain/commands.ts'
 import type { Address } from '../../src/domain/address.ts'
 import { hearing } from '../../src/domain/hearing.ts'
@@ -8,7 +8,7 @@ import type { CallId, LegId } from '../../src/domain/ids.ts'
 import type { Leg, Mode } from '../../src/domain/leg.ts'
 import { type Baresip, type BaresipOptions, startBaresip } from './baresip.ts'
 import { freshId, HOST, NUMBER, type TestEngine, withEngine } from './native.ts'
-import { eventually, skipWithout } from './peers.ts'
+import { eventually, describeWith } from './peers.ts'
 
 const AGENT_HZ = 440
 const CUSTOMER_HZ = 700
@@ -68,7 +68,7 @@ async function reach(test: TestEngine, callId: CallId, to: string): Promise<LegI
   return legId
 }
 
-describe('baresip and the native engine', { skip: skipWithout('baresip') }, () => {
+describeWith('baresip', 'baresip and the native engine', () => {
   it('[C23] agent, customer and supervisor hear in every mode what they shall, and the customer never the whisper', async () => {
     await withEngine({ agents: AGENTS }, async (test) => {
       await withBaresips([agentAt(test.port), customer, coachAt(test.port)], async (agent, client, coach) => {

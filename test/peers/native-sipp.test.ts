@@ -1,13 +1,13 @@
 /** sipp on both sides of the native engine: it calls in by a trunk, and it is who is called. Here the test plays `control`. */
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import { it } from 'node:test'
 import type { CallId, LegId } from '../../src/domain/ids.ts'
 import type { EngineEvent } from '../../src/engine/engine.ts'
 import type { NativeEngine } from '../../src/engine/native/native-engine.ts'
 import type { Address } from '../../src/domain/address.ts'
 import { startLossyRelay } from './lossy-relay.ts'
 import { ACCOUNT, freshId, HOST, NUMBER, withEngine } from './native.ts'
-import { eventually, freePort, skipWithout } from './peers.ts'
+import { eventually, freePort, describeWith } from './peers.ts'
 import { startSipp } from './sipp.ts'
 
 const CALLS = 150
@@ -48,7 +48,7 @@ function joining(destination: Address): (event: EngineEvent, engine: NativeEngin
 
 const endsOf = (events: readonly EngineEvent[]) => events.filter((event) => event.kind === 'ended')
 
-describe('sipp and the native engine', { skip: skipWithout('sipp') }, () => {
+describeWith('sipp', 'sipp and the native engine', () => {
   for (const loss of [0, LOSS]) {
     it(`${CALLS} calls at ${CALLS_PER_SECOND}/s from a trunk to a phone${loss > 0 ? `, with ${loss * 100} % loss each way between us and the phone` : ''}: none fails, nothing is left`, async () => {
       const [callerPort, calledPort] = [await freePort(), await freePort()]

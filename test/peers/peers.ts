@@ -3,11 +3,13 @@
  *
  * A peer that is missing skips its tests and says so; with `CI=true` it is a failure instead.
  */
+import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { accessSync, constants } from 'node:fs'
 import { createServer } from 'node:net'
 import { delimiter, join } from 'node:path'
+import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export type PeerName = 'baresip' | 'sipp'
@@ -26,12 +28,11 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** For the `skip` of a test: false when the peer is there. @throws Error in CI when it is not. */
-export function skipWithout(name: PeerName): string | false {
-  if (isInstalled(name)) return false
+/** Tests with a peer. Without it they are one skipped test with the reason, or, in CI, one that failed. */
+export function describeWith(name: PeerName, title: string, tests: () => void): void {
+  if (isInstalled(name)) return void describe(title, tests)
   const reason = `${name} is not installed (apt-get install ${PACKAGES[name]})`
-  if (process.env.CI === 'true') throw new Error(reason)
-  return reason
+  it(title, { skip: process.env.CI === 'true' ? false : reason }, () => assert.fail(reason))
 }
 
 const POLL_MS = 20

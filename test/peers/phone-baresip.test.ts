@@ -1,9 +1,9 @@
 /** baresip against our own phone: what our phone says of itself is believed by the other tests, so somebody else must agree. */
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import { it } from 'node:test'
 import { makePhone, type Phone, type PhoneOptions } from '../../src/phone/phone.ts'
 import { type Baresip, type BaresipOptions, startBaresip } from './baresip.ts'
-import { eventually, skipWithout } from './peers.ts'
+import { eventually, describeWith } from './peers.ts'
 
 const OURS_HZ = 700
 const THEIRS_HZ = 1010
@@ -42,7 +42,7 @@ const hears = (phone: Phone, wanted: readonly number[]) =>
     return session !== null && TONES.every((hz) => session.hears(hz) === (wanted.includes(hz) ? 'heard' : 'silent')) ? true : null
   })
 
-describe('baresip and our phone', { skip: skipWithout('baresip') }, () => {
+describeWith('baresip', 'baresip and our phone', () => {
   for (const law of ['pcmu', 'pcma'] as const) {
     it(`baresip calls us in ${law}: each hears the other, keys pass both ways`, async () => {
       await withBoth({ law }, {}, async (phone, baresip) => {

@@ -1,10 +1,10 @@
 /** sipp against our SIP user agent, by way of our phone: load, loss, and the races of RFC 3261. */
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import { it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { makePhone, type Phone, type PhoneOptions, type Session } from '../../src/phone/phone.ts'
 import { type LossyRelay, startLossyRelay } from './lossy-relay.ts'
-import { eventually, freePort, skipWithout } from './peers.ts'
+import { eventually, freePort, describeWith } from './peers.ts'
 import { type SippOptions, type SippResult, startSipp } from './sipp.ts'
 
 const CALLS = 300
@@ -68,7 +68,7 @@ const brief: Partial<PhoneOptions> = {
 
 const completed = (ends: readonly (Session['end'] | null)[]): number => ends.filter((end) => end?.cause === 'completed').length
 
-describe('sipp calls our user agent', { skip: skipWithout('sipp') }, () => {
+describeWith('sipp', 'sipp calls our user agent', () => {
   for (const transport of ['udp', 'tcp'] as const) {
     it(`${CALLS} calls at ${CALLS_PER_SECOND}/s over ${transport}: none fails`, async () => {
       await withPhone({}, async (_phone, target) => {
@@ -126,7 +126,7 @@ describe('sipp calls our user agent', { skip: skipWithout('sipp') }, () => {
   })
 })
 
-describe('our user agent calls sipp', { skip: skipWithout('sipp') }, () => {
+describeWith('sipp', 'our user agent calls sipp', () => {
   it(`${CALLS} calls at ${CALLS_PER_SECOND}/s: none fails`, async () => {
     await withPhone(brief, async (phone) => {
       const port = await freePort()
