@@ -14,18 +14,32 @@ export const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
 const CLI = new URL('../bin/earshot.mjs', import.meta.url).pathname
 const PATIENCE_MS = 30_000
 
+/** The vendor's JSON as a customer's program reads it: whatever is asked for is there, or the test fails. */
+export interface VendorJson {
+  readonly Call: VendorFields
+  readonly Leg: VendorFields
+  readonly legs: VendorFields
+  readonly Legs: readonly VendorFields[]
+  readonly RestException: VendorFields
+}
+export interface VendorFields {
+  readonly Sid: string
+  readonly Status: string
+  readonly LastAction: string
+  readonly Message: string
+}
+
 /** `body` is the parsed JSON for `.json` paths, else the text. */
 export interface Answer {
   readonly status: number
-  // biome-ignore lint/suspicious/noExplicitAny: the tests read the vendor's JSON as their customers' programs do.
-  readonly body: any
+  readonly body: VendorJson
 }
 
 export interface TestServer {
   readonly url: string
   readonly sip: { readonly host: string; readonly port: number }
-  /** Everything it wrote to stdout and stderr so far, all starts included. */
-  output(): string
+  /** Everything it wrote to its log so far, all starts included. */
+  log(): string
   /** Starts it (again) on the same ports and data; resolves when `/readyz` says so. */
   start(): Promise<void>
   /** Sends the signal and waits for the end. @returns The exit code, or the signal that ended it. */
@@ -67,17 +81,18 @@ dial: { allow: ["+91"] }
 callbacks: { allow: [127.0.0.1] }
 ${extraYaml}`)
   let child: ChildProcess | null = null
-  let output = ''
+  let log = ''
   const url = `http://127.0.0.1:${httpPort}`
   const sip = { host: '127.0.0.1', port: sipPort }
 
   async function start(): Promise<void> {
     const started = spawn(process.execPath, [CLI, 'serve', '--config', join(folder, 'earshot.yaml')], { stdio: ['ignore', 'pipe', 'pipe'] })
     child = started
-    for (const stream of [started.stdout, started.stderr]) stream?.on('data', (chunk: Buffer) => void (output += chunk.toString()))
+    started.stdout?.resume()
+    started.stderr?.on('data', (chunk: Buffer) => void (log += chunk.toString()))
     const until = Date.now() + PATIENCE_MS
     for (;;) {
-      if (started.exitCode !== null || Date.now() > until) throw new Error(`the server did not start:\n${output}`)
+      if (started.exitCode !== null || Date.now() > until) throw new Error(`the server did not start:\n${log}`)
       const ready = await fetch(`${url}/readyz`).then((response) => response.status === 200, () => false)
       if (ready) return
       await new Promise((resolve) => setTimeout(resolve, 25))
@@ -105,7 +120,7 @@ ${extraYaml}`)
   }
   return {
     url, sip, start, end, trunkPhone,
-    output: () => output,
+    log: () => log,
     process: () => child,
     async phone(options) {
       const phone = makePhone({

@@ -153,6 +153,11 @@ test('[C20] a table that the engine fails to take is given again; when that fail
   here.engine.failNext('set-hearing', new Error('hiccup'))
   await here.control.changeMode(ACME, callId, supervisor, 'barge')
   assert.ok(here.engine.ears(callId).get(customer)?.includes(supervisor))
+  Object.assign(here.engine, { setHearing: () => Promise.reject(new Error('broken')) })
+  await assert.rejects(here.control.changeMode(ACME, callId, supervisor, 'listen'), /broken/)
+  await here.control.settled()
+  assert.equal((await here.control.call(ACME, callId)).state.status, 'ended')
+  assert.deepEqual(here.engine.legs().filter((leg) => leg.callId === callId), [])
 })
 
 test('[C2] another account’s call is not there, for any request', async () => {

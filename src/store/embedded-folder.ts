@@ -36,17 +36,17 @@ export async function prepareFolder(asked: string, log: Log, shelter = SHELTER):
   const owner = cluster !== null && cluster.uid !== 0 ? { uid: cluster.uid, gid: cluster.gid } : NOBODY
   if (made !== undefined) for (let path = asked; path.length >= made.length; path = dirname(path)) await chown(path, owner.uid, owner.gid)
   else if ((await readdir(asked)).length === 0) await chown(asked, owner.uid, owner.gid)
-  const obstacle = await obstacleOnTheWay(asked, owner)
+  const obstacle = await obstacleOnTheWay(asked, owner, cluster === null)
   if (obstacle === null) return { folder: asked, owner }
   if (cluster !== null) throw new Error(refusal(obstacle, owner))
   return { folder: await sheltered(asked, shelter, log), owner }
 }
 
-/** The first folder that stands in the user's way: `folder` itself, where they must write, or one above it, which they must pass. */
-async function obstacleOnTheWay(folder: string, { uid, gid }: Owner): Promise<string | null> {
+/** The first folder that stands in the user's way: `folder` itself, where they must make the data if it is new, or one above it, which they must pass. */
+async function obstacleOnTheWay(folder: string, { uid, gid }: Owner, isNew: boolean): Promise<string | null> {
   for (let path = folder; path !== dirname(path); path = dirname(path)) {
     const found = await stat(path)
-    const needed = path === folder ? 0o3 : 0o1
+    const needed = path === folder && isNew ? 0o3 : 0o1
     const granted = found.uid === uid ? found.mode >> 6 : found.gid === gid ? found.mode >> 3 : found.mode
     if ((granted & needed) !== needed) return path
   }
