@@ -71,7 +71,7 @@ export async function startHouse(config: Config, log: Log): Promise<House> {
     undo.push(() => engine.stop())
 
     const worker = makeWebhookWorker({
-      database, now, log, allow: config.callbacks.allow, schedule: config.callbacks.retrySeconds.map((seconds) => seconds * 1000),
+      database, node: NODE, now, log, allow: config.callbacks.allow, schedule: config.callbacks.retrySeconds.map((seconds) => seconds * 1000),
       secretOf: async (id) => config.accounts.find((account) => account.sid === id)?.callbackSecret ?? callbackSecret(database.sql, id, newCallbackSecret()),
     })
     await worker.start()

@@ -19,6 +19,7 @@ import {
 
 const LEASE_MS = 30_000
 const claiming = (now: number, more: Partial<ClaimOptions> = {}): ClaimOptions => ({
+  node: 'n',
   now,
   leaseMs: LEASE_MS,
   limit: 100,

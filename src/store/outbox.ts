@@ -56,6 +56,8 @@ export interface ParkedCallback extends CallbackRow {
 }
 
 export interface ClaimOptions {
+  /** Who claims. */
+  readonly node: string
   readonly now: number
   /** How long nobody else gets them, ms; longer than an attempt can last. */
   readonly leaseMs: number
@@ -117,14 +119,14 @@ with recursive waiting (receiver) as (
     ) due
    limit $3
 )
-update callback set attempts = attempts + 1, due_at = $2
+update callback set attempts = attempts + 1, due_at = $2, claimed_by = $7
   from picked where callback.sequence = picked.sequence
 returning callback.*, attempts - attempts_before as round`
 
 /** Claims callbacks that are due and first of their order key; safe among any number of workers. */
 export async function claimCallbacks(sql: Sql, options: ClaimOptions): Promise<readonly ClaimedCallback[]> {
-  const { now, leaseMs, limit, perReceiver, underWay } = options
-  const values = [new Date(now), new Date(now + leaseMs), limit, [...underWay.keys()], [...underWay.values()], perReceiver]
+  const { node, now, leaseMs, limit, perReceiver, underWay } = options
+  const values = [new Date(now), new Date(now + leaseMs), limit, [...underWay.keys()], [...underWay.values()], perReceiver, node]
   const rows = await sql.query<Row>(CLAIM, values, 'callback-claim')
   return rows.map((row) => ({ ...callbackOf(row), attempts: row.attempts, round: row.round, receiver: row.receiver }))
 }
@@ -144,6 +146,11 @@ function callbackOf(row: Row): CallbackRow {
   }
 }
 
+/** What this node was sending when it died is due again at once; for its start, before its first claim. */
+export async function releaseClaims(sql: Sql, node: string, now: number): Promise<void> {
+  await sql.query(`update callback set due_at = $2, claimed_by = null where claimed_by = $1 and state = 'pending'`, [node, new Date(now)])
+}
+
 /** Records how an attempt went. @returns False when the lease was lost to another worker meanwhile: nothing was changed. */
 export async function settleCallback(
   sql: Sql,
@@ -155,7 +162,7 @@ export async function settleCallback(
   const error = settlement.kind === 'delivered' ? null : storable(settlement.error).slice(0, ERROR_CHARACTERS)
   const dueAt = new Date(settlement.kind === 'retry' ? settlement.at : now)
   const rows = await sql.query(
-    `update callback set state = $3, due_at = $4, settled_at = $5, last_status = $6, last_error = $7
+    `update callback set state = $3, due_at = $4, claimed_by = null, settled_at = $5, last_status = $6, last_error = $7
       where id = $1 and attempts = $2 and state = 'pending' returning id`,
     [claimed.id, claimed.attempts, state, dueAt, settlement.kind === 'retry' ? null : new Date(now), settlement.status, error],
     'callback-settle',

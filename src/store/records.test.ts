@@ -42,7 +42,7 @@ for (const server of testServers()) {
       const [delivered, parked, pending] = [sampleCallback(), sampleCallback(), sampleCallback({ createdAt: T0 + 1 })]
       const idempotency = { accountId: ACCOUNT, key: 'k', fingerprint: 'f', callId: call.id, legId: null, answer: 1, createdAt: T0 }
       await saveCall(sql, { call, node: 'n', callbacks: [delivered, parked, pending], idempotency })
-      await claimCallbacks(sql, { now: T0, leaseMs: 1, limit: 10, perReceiver: 10, underWay: new Map() })
+      await claimCallbacks(sql, { node: 'n', now: T0, leaseMs: 1, limit: 10, perReceiver: 10, underWay: new Map() })
       await settleCallback(sql, { id: delivered.id, attempts: 1 }, { kind: 'delivered', status: 200 }, T0)
       await settleCallback(sql, { id: parked.id, attempts: 1 }, { kind: 'parked', status: null, error: '' }, T0)
       assert.equal(await purge(sql, T0 + IDEMPOTENCY_MS), 0)

@@ -10,7 +10,7 @@ import { openTestDatabase, silent, type TestDatabase, testServers } from '../../
 import { ACCOUNT, sampleCall, sampleCallback, T0 } from '../../test/sample-calls.ts'
 import { saveCall } from '../store/calls.ts'
 import type { Database, Log, Sql } from '../store/database.ts'
-import { type CallbackRow, parkedCallbacks, replayCallback } from '../store/outbox.ts'
+import { type CallbackRow, claimCallbacks, parkedCallbacks, replayCallback } from '../store/outbox.ts'
 import { DEFAULT_SCHEDULE } from './schedule.ts'
 import { newSecret } from './signature.ts'
 import { makeWebhookWorker, type WebhookWorker, type WebhookWorkerOptions } from './worker.ts'
@@ -93,6 +93,7 @@ for (const server of testServers()) {
 
     const makeOptions = (change: Partial<WebhookWorkerOptions> = {}): WebhookWorkerOptions => ({
       database: opened.database,
+      node: 'here',
       allow: ['127.0.0.1'],
       secretOf: async () => SECRET,
       now: () => clock,
@@ -352,7 +353,7 @@ for (const server of testServers()) {
       assert.deepEqual(await states(), { pending: 1 })
     })
 
-    test('[C27] a worker that is killed in the middle of an attempt loses nothing: it is sent again with the same id', async () => {
+    test('[C27] a worker that is killed in the middle of an attempt loses nothing: another sends it again when the lease ends, its own next start at once, with the same id', async () => {
       receiver.answer(never)
       const [row] = await enqueue({})
       const at = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href)
@@ -361,7 +362,7 @@ for (const server of testServers()) {
         import { makeWebhookWorker } from ${at('./worker.ts')}
         const log = { info() {}, warn() {}, error() {} }
         const database = await openDatabase({ data: ${JSON.stringify(opened.url)}, log })
-        await makeWebhookWorker({ database, allow: ['127.0.0.1'], secretOf: async () => ${JSON.stringify(SECRET)}, now: () => ${clock}, log }).start()`
+        await makeWebhookWorker({ database, node: 'killed', allow: ['127.0.0.1'], secretOf: async () => ${JSON.stringify(SECRET)}, now: () => ${clock}, log }).start()`
       const child = spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: ['ignore', 'ignore', 'inherit'] })
       await eventually('the first attempt', () => receiver.requests.length === 1)
       child.kill('SIGKILL')
@@ -376,6 +377,17 @@ for (const server of testServers()) {
         receiver.requests.map((request) => request.id),
         [row?.id, row?.id],
       )
+    })
+
+    test('[C27] what a node was sending when it died is sent by its next start without waiting for the lease', async () => {
+      const [row] = await enqueue({})
+      await claimCallbacks(opened.database.sql, { node: 'here', now: clock, leaseMs: LEASE_MS, limit: 1, perReceiver: 1, underWay: new Map() })
+      await start({ node: 'elsewhere' })
+      assert.equal(receiver.requests.length, 0)
+      await worker?.stop()
+      await start()
+      await eventually('delivery', async () => (await states()).delivered === 1)
+      assert.deepEqual(receiver.requests.map((request) => request.id), [row?.id])
     })
   })
 }

@@ -4,7 +4,7 @@
  */
 import type { AccountId } from '../domain/ids.ts'
 import type { Database, Listening, Log } from '../store/database.ts'
-import { CALLBACK_CHANNEL, claimCallbacks, type ClaimedCallback, nextDueAt, settleCallback, type Settlement } from '../store/outbox.ts'
+import { CALLBACK_CHANNEL, claimCallbacks, type ClaimedCallback, nextDueAt, releaseClaims, settleCallback, type Settlement } from '../store/outbox.ts'
 import { makeAddressGuard } from './guard.ts'
 import { DEFAULT_SCHEDULE, retryAt } from './schedule.ts'
 import { type AttemptResult, makeSender } from './sender.ts'
@@ -12,6 +12,8 @@ import { signatureHeaders } from './signature.ts'
 
 export interface WebhookWorkerOptions {
   readonly database: Database
+  /** This process among those that share the database. */
+  readonly node: string
   /** The operator's `callbacks.allow[]`: address or CIDR block, each with an optional port (see `parseAllowRule`). */
   readonly allow: readonly string[]
   /** The account's Standard Webhooks secret, `whsec_…`. */
@@ -57,7 +59,7 @@ export function makeWebhookWorker(options: WebhookWorkerOptions): WebhookWorker 
   const sender = makeSender({ guard: makeAddressGuard(options.allow), timeoutMs })
   const shop: Shop = { options, schedule: options.schedule ?? DEFAULT_SCHEDULE, attempt: (callback) => attempt(callback, options, sender.send) }
   const deliveries = makeDeliveries((callback) => deliver(callback, shop), kick)
-  const terms = { leaseMs: timeoutMs + LEASE_MARGIN_MS, perReceiver, underWay: deliveries.byReceiver }
+  const terms = { node: options.node, leaseMs: timeoutMs + LEASE_MARGIN_MS, perReceiver, underWay: deliveries.byReceiver }
   let state: 'new' | 'running' | 'stopped' = 'new'
   let pumping: Promise<void> | null = null
   let again = false
@@ -103,6 +105,7 @@ export function makeWebhookWorker(options: WebhookWorkerOptions): WebhookWorker 
 
   return {
     start: async () => {
+      await releaseClaims(database.sql, options.node, now())
       listening = await database.listen(CALLBACK_CHANNEL, kick)
       state = 'running'
       kick()

@@ -71,6 +71,8 @@ create table callback (
   attempts_before integer not null default 0,
   -- The next attempt, or the end of the lease of the present one.
   due_at timestamptz not null,
+  -- The node that has an attempt under way, so that its next start need not wait for the lease.
+  claimed_by text,
   last_status integer,
   last_error text,
   settled_at timestamptz check ((settled_at is null) = (state = 'pending'))
@@ -79,6 +81,7 @@ create index callback_due on callback (receiver, due_at, sequence) where state =
 create index callback_order on callback (order_key, sequence) where state = 'pending';
 create index callback_next on callback (due_at) where state = 'pending';
 create index callback_parked on callback (account_id, sequence) where state = 'parked';
+create index callback_claimed on callback (claimed_by) where claimed_by is not null;
 create index callback_delivered on callback (settled_at) where state = 'delivered';
 
 create table idempotency (
