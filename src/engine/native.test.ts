@@ -4,6 +4,7 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { describe, it } from 'node:test'
 import type { Address } from '../domain/address.ts'
 import type { AccountId } from '../domain/ids.ts'
+import { SILENCE } from '../media/g711.ts'
 import { tonePayload } from '../media/tone.ts'
 import { type Captured, verdict } from '../phone/ear.ts'
 import { makePhone, type Phone, type PhoneOptions, type Session } from '../phone/phone.ts'
@@ -31,14 +32,14 @@ const MIXED: Ways = [
 
 const silent = { info() {}, warn() {}, error() {}, debug() {} }
 
-function makeRig(ways: Ways): Rig {
+function makeRig(ways: Ways, workerFile?: URL): Rig {
   const names = Array.from({ length: PHONES }, (_, index) => `phone${index}`)
   const engine = makeNativeEngine({
     sip: { host: HOST, port: 0 },
     rtp: { host: HOST },
     accounts: [{ id: ACCOUNT, agents: names.map((name) => ({ name, password: PASSWORD })), numbers: [] }],
     trunks: [],
-    media: makeMediaPlane({ host: HOST, portMin: 20_000, portMax: 29_999 }),
+    media: makeMediaPlane({ host: HOST, portMin: 20_000, portMax: 29_999, ...(workerFile && { workerFile }) }),
     parseNumber: (text) => (/^\+\d{7,15}$/.test(text) ? (text as Address) : null),
     newId: () => randomUUID().replaceAll('-', ''),
     token: () => BigInt(`0x${randomBytes(12).toString('hex')}`).toString(36),
@@ -137,14 +138,45 @@ function displayOf(session: Session | null): Display {
 engineSuite('the native engine', async () => makeRig(ALIKE))
 engineSuite('the native engine between laws, transports and packet times', async () => makeRig(MIXED))
 
+describe('the native engine when the thread of its sound dies', () => {
+  /** The real worker, which dies when it is told to. */
+  const dying = (channel: string): URL => {
+    const worker = new URL('./native/media-worker.ts', import.meta.url).href
+    const source = `import ${JSON.stringify(worker)}
+      new BroadcastChannel(${JSON.stringify(channel)}).onmessage = () => process.exit(1)`
+    return new URL(`data:text/javascript,${encodeURIComponent(source)}`)
+  }
+
+  it('every leg of every call ends as failed, the phones are told, and the next call is carried', async () => {
+    const channel = randomUUID()
+    const death = new BroadcastChannel(channel)
+    let rig: Rig | null = null
+    const sameRig = async (): Promise<Rig> => (rig ??= makeRig(ALIKE, dying(channel)))
+    await playScene(sameRig, async (scene) => {
+      const { agent, customer } = await scene.conversation()
+      const coach = await scene.join('whisper', agent)
+      const ringing = await scene.ring(TONES.late, 'monitor', { mode: 'listen', target: agent })
+      await scene.hear([[agent, [customer.party.hz, coach.party.hz]]])
+      death.postMessage('now')
+      for (const actor of [agent, customer, coach, ringing]) assert.equal(await scene.ended(actor), 'failed')
+      for (const { party } of [agent, customer, coach]) await until('the phone is told', () => party.display() === 'completed')
+      await until('what rang stops', () => ringing.party.display() !== 'ringing')
+      const next = await scene.ring(TONES.second, 'outbound')
+      await scene.pickUp(next)
+    })
+    death.close()
+  })
+})
+
 describe('the native engine does not disturb the conversation', () => {
   /** Each frame of this tone differs from its neighbours for seconds on end, so that a lost or repeated one shows. */
   const RARE_HZ = 437.3
   const FRAME = 160
 
-  /** Asserts that these packets are the speaker's own frames, every one, once, in order, and nothing else. */
-  function assertUntouched(packets: readonly Captured[], what: string): void {
-    const first = packets[0]
+  /** Asserts that these packets are the speaker's own frames, every one, once, in order, and nothing else but silence before. */
+  function assertUntouched(received: readonly Captured[], what: string): void {
+    const packets = received.slice(received.findIndex(({ payload }) => payload.some((code) => code !== SILENCE.pcmu)))
+    const [first] = packets
     assert(first && packets.length > 60, `${what}: ${packets.length} packets are too few to judge`)
     const frame = (index: number): Uint8Array => tonePayload('pcmu', RARE_HZ, FRAME, index * FRAME)
     const start = Array.from({ length: 500 }, (_, index) => index).find((index) => Buffer.compare(frame(index), first.payload) === 0)

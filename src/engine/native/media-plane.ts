@@ -54,7 +54,8 @@ export interface MediaCounters {
 }
 
 export interface MediaPlane {
-  start(): Promise<void>
+  /** @param onLost A fault of ours: the sound of these legs is gone and will not come back, so they should end. */
+  start(onLost?: (legIds: readonly LegId[]) => void): Promise<void>
   /** Binds a port pair (even RTP, odd RTCP) for the leg. @throws Error('no RTP port is free in MIN-MAX') */
   open(callId: CallId, legId: LegId, kind: LegKind): Promise<{ readonly port: number }>
   /** New or changed terms; the port stays. Unknown legs: nothing happens. */

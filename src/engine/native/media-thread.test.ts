@@ -225,13 +225,18 @@ test('When the worker dies, whoever waits is answered, the lost legs are named a
     workerFile: new URL(`data:text/javascript,${encodeURIComponent(dying)}`),
     onTrouble: (message, legIds) => troubles.push({ message, legIds }),
   })
-  await plane.start()
+  const lost: (readonly string[])[] = []
+  await plane.start((legIds) => lost.push(legIds))
   for (let death = 1; death <= MAX_RESTARTS_PER_MINUTE; death++) {
     assert.equal((await plane.open(call, leg('a'), 'monitor')).port, 4000)
     const refused = assert.rejects(plane.setHearing(call, table({})), /planted/)
     assert.equal(await plane.close(leg('a')), null)
     await refused
     assert.deepEqual(troubles.at(-1)?.legIds, ['a'])
+    assert.deepEqual(
+      lost,
+      Array.from({ length: death }, () => ['a']),
+    )
   }
   assert.equal((await plane.open(call, leg('a'), 'monitor')).port, 4000)
   assert.equal(await plane.counters(leg('a')), null)

@@ -3,8 +3,8 @@
  * promise. The worker obeys in order, so `setHearing` resolves when every later packet is heard by the new table.
  *
  * When the worker dies, all sound is gone: what waits is answered (`close` and `counters` with null, the rest with an
- * error), `onTrouble` names the legs that lost their ports, and a new worker takes over for new calls, a few times a minute
- * at most. The lost legs are then unknown, so the engine should end them.
+ * error), the engine is told by `onLost` which legs lost their ports and ends them, and a new worker takes over for new
+ * calls, a few times a minute at most.
  */
 import { Worker } from 'node:worker_threads'
 import type { Hearing } from '../../domain/hearing.ts'
@@ -22,7 +22,7 @@ export interface MediaPlaneOptions {
   readonly settleMs?: number
   /** The worker's file, for tests; default `media-worker` beside this file. */
   readonly workerFile?: URL
-  /** A fault of ours: the sound of these legs is gone and will not come back. */
+  /** A fault of ours, for the log: the sound of these legs is gone. They end by `MediaPlane.start`'s `onLost`. */
   readonly onTrouble?: (message: string, legIds: readonly LegId[]) => void
 }
 
@@ -39,6 +39,7 @@ interface Waiting {
 interface Thread {
   readonly options: MediaPlaneOptions
   worker: Worker | null
+  onLost: (legIds: readonly LegId[]) => void
   isStopping: boolean
   lastId: number
   readonly waiting: Map<number, Waiting>
@@ -52,6 +53,7 @@ export function makeMediaPlane(options: MediaPlaneOptions): MediaPlane {
   const thread: Thread = {
     options,
     worker: null,
+    onLost: () => {},
     isStopping: false,
     lastId: 0,
     waiting: new Map(),
@@ -59,7 +61,10 @@ export function makeMediaPlane(options: MediaPlaneOptions): MediaPlane {
     deaths: [],
   }
   return {
-    start: () => startWorker(thread),
+    start: (onLost = () => {}) => {
+      thread.onLost = onLost
+      return startWorker(thread)
+    },
     open: async (callId: CallId, legId: LegId, legKind: LegKind) => {
       const answer = await ask(thread, { kind: 'open', callId, legId, legKind })
       thread.legs.add(legId)
@@ -158,11 +163,11 @@ function bury(thread: Thread, worker: Worker, fault: string): void {
   startWorker(thread).catch((error: unknown) => report(thread, `the sound thread does not start: ${String(error)}`, []))
 }
 
-const report = (thread: Thread, message: string, legIds: readonly string[]): void =>
-  thread.options.onTrouble?.(
-    message,
-    legIds.map((id) => id as LegId),
-  )
+function report(thread: Thread, message: string, ids: readonly string[]): void {
+  const legIds = ids.map((id) => id as LegId)
+  thread.options.onTrouble?.(message, legIds)
+  if (legIds.length > 0) thread.onLost(legIds)
+}
 
 function portOf(answer: Answer): number {
   if (answer === null || !('port' in answer)) throw new Error('the sound thread gave no port')

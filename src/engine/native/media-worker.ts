@@ -156,7 +156,8 @@ async function close(legId: string): Promise<MediaCounters | null> {
   legs.delete(legId)
   const last = countersOf(leg)
   const goodbye = report(leg, now(), true)
-  removeLeg(call, leg, now())
+  // The port must be freed also in a call that had a fault.
+  guard(callId, () => removeLeg(call, leg, now()))
   if (call.legs.size === 0) calls.delete(callId)
   if (goodbye !== null) await sent(ports.rtcp, goodbye.bytes, goodbye.to.port, goodbye.to.host)
   await Promise.all([closed(ports.rtp), closed(ports.rtcp)])

@@ -38,16 +38,22 @@ async function until<T>(what: string, look: () => T | null | undefined | false):
 interface Notes extends MediaPlane {
   readonly openLegs: Map<LegId, string>
   readonly terms: Map<LegId, MediaTerms[]>
+  /** As when the thread of the sound dies. */
+  lose(legIds: readonly LegId[]): void
 }
 
 function makeNotes(): Notes {
   const openLegs = new Map<LegId, string>()
   const terms = new Map<LegId, MediaTerms[]>()
   let port = 30_000
+  let lose: Notes['lose'] = () => assert.fail('nobody asked to be told')
   return {
     openLegs,
     terms,
-    start: async () => {},
+    lose: (legIds) => lose(legIds),
+    async start(onLost) {
+      lose = onLost ?? lose
+    },
     stop: async () => {},
     async open(_call, leg, kind) {
       openLegs.set(leg, kind)
@@ -542,7 +548,7 @@ test('stopping ends every leg with its event, tells the phones, and frees everyt
 test('legs whose sound is lost end as failed, and their phones are told', async () => {
   const it = await house()
   const { own, legId } = await talking(it, 'priya')
-  it.engine.mediaLost([legId, 'unknown' as LegId])
+  it.media.lose([legId, 'unknown' as LegId])
   assert.equal(it.of(legId).at(-1), 'ended failed')
   await own.wait('ended')
 })

@@ -76,8 +76,6 @@ export interface Registration {
 }
 
 export interface NativeEngine extends Engine {
-  /** The media plane lost the sound of these legs and cannot bring it back: they end as failed. */
-  mediaLost(legIds: readonly LegId[]): void
   /** The phones that are registered now. */
   registrations(): readonly Registration[]
   /** `host:port` as phones are told; with the real port once started. */
@@ -121,7 +119,7 @@ export function makeNativeEngine(options: NativeEngineOptions): NativeEngine {
   }
   return {
     async start(onEvent) {
-      await options.media.start()
+      await options.media.start((legIds) => (running === null ? undefined : endLost(running.desk, legIds)))
       try {
         await shell.open()
         running = await begin(options, shell, registrar, trunks, onEvent)
@@ -153,17 +151,19 @@ export function makeNativeEngine(options: NativeEngineOptions): NativeEngine {
     async hangUp(callId, legId, cause) {
       await withLeg(callId, legId, (desk, leg) => hangUp(desk, leg, cause))
     },
-    mediaLost(legIds) {
-      for (const legId of legIds) {
-        const leg = running?.desk.legs.get(legId)
-        if (running && leg) giveUp(running.desk, leg, 'its sound is lost')
-      }
-    },
     registrations: () =>
       registrar.all(options.now()).map(({ name, contact, hop, expiresAt }) => ({ name, contact: writeUri(contact), hop, expiresAt })),
     address: () => writeHostPort(shell.advertised()),
     sipPort: () => shell.advertised().port,
     counts: () => ({ legs: running?.desk.legs.size ?? 0, sessions: shell.pendingSessions() }),
+  }
+}
+
+/** The media plane cannot bring their sound back. */
+function endLost(desk: LegDesk, legIds: readonly LegId[]): void {
+  for (const legId of legIds) {
+    const leg = desk.legs.get(legId)
+    if (leg !== undefined) giveUp(desk, leg, 'its sound is lost')
   }
 }
 
