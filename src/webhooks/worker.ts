@@ -63,6 +63,8 @@ export function makeWebhookWorker(options: WebhookWorkerOptions): WebhookWorker 
   let state: 'new' | 'running' | 'stopped' = 'new'
   let pumping: Promise<void> | null = null
   let again = false
+  /** What this node's last life left claimed was made due again. */
+  let released = false
   let timer: NodeJS.Timeout | undefined
   let listening: Listening | null = null
 
@@ -84,6 +86,8 @@ export function makeWebhookWorker(options: WebhookWorkerOptions): WebhookWorker 
 
   /** Starts every attempt that may be made now. @returns When to look again, epoch ms. */
   async function pump(): Promise<number> {
+    if (!released) await releaseClaims(database.sql, options.node, now())
+    released = true
     while (again && state === 'running' && deliveries.running.size < concurrency) {
       again = false
       const claimed = await claimCallbacks(database.sql, { ...terms, now: now(), limit: concurrency - deliveries.running.size })
@@ -105,7 +109,6 @@ export function makeWebhookWorker(options: WebhookWorkerOptions): WebhookWorker 
 
   return {
     start: async () => {
-      await releaseClaims(database.sql, options.node, now())
       listening = await database.listen(CALLBACK_CHANNEL, kick)
       state = 'running'
       kick()
