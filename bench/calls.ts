@@ -12,7 +12,8 @@ import { startLossyRelay } from '../test/peers/lossy-relay.ts'
 import { freePort, isInstalled } from '../test/peers/peers.ts'
 import { type SippResult, startSipp } from '../test/peers/sipp.ts'
 import { HOST, type House, NUMBER, openHouse, pause, registerWire } from './house.ts'
-import { cpuMs, descendantsCpuMs, machine, residentMb, round, say, udpSockets } from './report.ts'
+import { INSPECTABLE, openHeap } from './heap.ts'
+import { descendantsCpuMs, machine, residentMb, round, type Scheduled, say, scheduled, udpSockets } from './report.ts'
 
 const { values } = parseArgs({
   options: {
@@ -34,6 +35,9 @@ const WARM_UP = { calls: 300, rate: 60 }
 /** RFC 3261's longest timers are 32 s; a house that forgets nothing would show it after them. */
 const AFTERMATH_MS = Number(values['aftermath-seconds']) * 1000
 const PROGRESS_MS = 10_000
+/** Compiled code and grown tables are a few MB; spread over so many calls they do not look like a leak. */
+const ENOUGH_CALLS = 5_000
+const LEFT_BYTES_ALLOWED = 1_500
 /** Over the time that the calls need: answers to the last ones, sent again as often as RFC 3261 allows. */
 const GRACE_MS = 40_000
 
@@ -82,7 +86,7 @@ async function measure(load: Load): Promise<void> {
   const house = await openHouse({
     agents: [PHONE],
     trunkPort,
-    nodeArguments: values.profile === undefined || isLossy ? [] : ['--cpu-prof', `--cpu-prof-dir=${values.profile}`],
+    nodeArguments: [...INSPECTABLE, ...(values.profile === undefined || isLossy ? [] : ['--cpu-prof', `--cpu-prof-dir=${values.profile}`])],
   })
   try {
     // The phone is where its REGISTER came from, so that is sent from the port that sipp, or the relay before it, takes next.
@@ -115,27 +119,61 @@ async function measure(load: Load): Promise<void> {
   }
 }
 
+interface State {
+  readonly house: Scheduled
+  readonly databaseMs: number
+  readonly residentMb: number
+  readonly heldMb: number
+  readonly sockets: number
+}
+
 async function observe(load: Load, peers: Peers, house: House): Promise<void> {
-  const spent = () => ({ house: cpuMs(house.pid), database: descendantsCpuMs(house.pid), mb: residentMb(house.pid), sockets: udpSockets(house.pid) })
-  const before = spent()
+  const heap = await openHeap(house.output())
+  const look = async (): Promise<State> => ({
+    house: scheduled(house.pid),
+    databaseMs: descendantsCpuMs(house.pid),
+    residentMb: residentMb(house.pid),
+    heldMb: await heap.heldMb(),
+    sockets: udpSockets(house.pid),
+  })
+  const before = await look()
   const start = performance.now()
-  let peakMb = before.mb
+  let peakMb = before.residentMb
   const progress = setInterval(() => {
     peakMb = Math.max(peakMb, residentMb(house.pid))
     say(`  ${round((performance.now() - start) / 1000, 0)} s: ${round(residentMb(house.pid), 0)} MB, ${udpSockets(house.pid)} UDP sockets`)
   }, PROGRESS_MS)
   say(`${load.name}: ${load.calls} calls at ${load.rate}/s, ${values['talk-ms']} ms of talk each`)
-  const { caller, phone, seconds } = await run(load, peers)
-  const after = spent()
+  const outcome = await run(load, peers)
+  const after = await look()
   say(`  calls are over; waiting ${AFTERMATH_MS / 1000} s for the last timers`)
   await pause(AFTERMATH_MS)
   clearInterval(progress)
-  const last = spent()
+  const last = await look()
+  heap.close()
+  print({ load, outcome, before, after, last, peakMb })
+  judge(load, outcome, before, last)
+}
+
+interface Observed {
+  readonly load: Load
+  readonly outcome: Outcome
+  readonly before: State
+  /** When the calls were over, and when the last timers were. */
+  readonly after: State
+  readonly last: State
+  readonly peakMb: number
+}
+
+function print({ load, outcome: { caller, phone, seconds }, before, after, last, peakMb }: Observed): void {
+  const cpuMs = after.house.cpuMs - before.house.cpuMs
+  const databaseMs = after.databaseMs - before.databaseMs
+  console.log(`\n${load.name}`)
   console.table({
-    [load.name]: {
-      calls: load.calls,
-      'calls/s wanted': load.rate,
-      'calls/s reached': round(load.calls / (seconds - Number(values['talk-ms']) / 1000), 0),
+    calls: {
+      wanted: load.calls,
+      'per second wanted': load.rate,
+      'per second reached': round(load.calls / (seconds - Number(values['talk-ms']) / 1000), 0),
       'failed (caller)': caller.failed,
       'failed (phone)': phone.failed,
       'sent again by caller': caller.retransmissions,
@@ -143,26 +181,39 @@ async function observe(load: Load, peers: Peers, house: House): Promise<void> {
     },
   })
   console.table({
-    [load.name]: {
-      'server CPU ms/call': round((after.house - before.house) / load.calls),
-      'database CPU ms/call': round((after.database - before.database) / load.calls),
-      'server % of a core': round((after.house - before.house) / (seconds * 10), 0),
-      'database % of a core': round((after.database - before.database) / (seconds * 10), 0),
+    cost: {
+      'server ms CPU/call': round(cpuMs / load.calls),
+      'database ms CPU/call': round(databaseMs / load.calls),
+      'server % of a core': round(cpuMs / (seconds * 10), 0),
+      'database % of a core': round(databaseMs / (seconds * 10), 0),
+      'server waited for a core %': round((after.house.waitMs - before.house.waitMs) / (seconds * 10), 0),
       cores: cpus().length,
     },
   })
   console.table({
-    [load.name]: {
-      'MB before': round(before.mb, 0),
-      'MB peak': round(peakMb, 0),
-      'MB after': round(last.mb, 0),
+    memory: {
+      'held before, MB': round(before.heldMb, 1),
+      'held when calls end': round(after.heldMb, 1),
+      'held after the timers': round(last.heldMb, 1),
+      'left, bytes/call': round(leftBytes(load, before, last), 0),
+      'resident before, MB': round(before.residentMb, 0),
+      'resident at most': round(peakMb, 0),
+      'resident after': round(last.residentMb, 0),
       'UDP sockets before': before.sockets,
       'UDP sockets after': last.sockets,
     },
   })
+}
+
+function leftBytes(load: Load, before: State, last: State): number {
+  return ((last.heldMb - before.heldMb) * 1e6) / load.calls
+}
+
+function judge(load: Load, { caller, phone }: Outcome, before: State, last: State): void {
   if (caller.successful !== load.calls || caller.exitCode !== 0) fail(`the caller: ${caller.successful} of ${load.calls}\n${caller.complaints}`)
   if (phone.successful !== load.calls || phone.exitCode !== 0) fail(`the phone: ${phone.successful} of ${load.calls}\n${phone.complaints}`)
   if (last.sockets > before.sockets) fail(`${last.sockets - before.sockets} UDP sockets are left`)
+  if (load.calls >= ENOUGH_CALLS && leftBytes(load, before, last) > LEFT_BYTES_ALLOWED) fail('the server still holds memory for calls that are over')
 }
 
 async function run({ calls, rate }: Load, { target, callerPort, phonePort, contactPort }: Peers): Promise<Outcome> {

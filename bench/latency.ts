@@ -16,7 +16,7 @@ import { makePhone, type Phone, type Session } from '../src/phone/phone.ts'
 import { eventually } from '../test/peers/peers.ts'
 import { CROWD, gather, MAX_CROWD } from './crowd.ts'
 import { HOST, type House, openHouse, passwordOf, pause, registerWire, type Timed } from './house.ts'
-import { machine, median, round, rounded, say, summary, type Summary } from './report.ts'
+import { machine, median, round, rounded, say, scheduled, summary, type Summary } from './report.ts'
 
 const { values } = parseArgs({
   options: {
@@ -132,6 +132,7 @@ async function report(stage: Stage, circumstances: string): Promise<void> {
   const lateness = monitorEventLoopDelay({ resolution: 1 })
   lateness.enable()
   const runs: Samples[] = []
+  const start = { at: performance.now(), waitMs: scheduled(stage.house.pid).waitMs }
   for (let run = 1; run <= RUNS; run++) {
     runs.push(await measure(stage, CALLS))
     say(`${circumstances}: run ${run} of ${RUNS} done`)
@@ -147,6 +148,8 @@ async function report(stage: Stage, circumstances: string): Promise<void> {
   console.log(
     `packets with the supervisor that came after the answer to the PUT which silenced him: ${runs.reduce((sum, run) => sum + run.afterAnswer, 0)}`,
   )
+  const waited = (scheduled(stage.house.pid).waitMs - start.waitMs) / (performance.now() - start.at)
+  console.log(`the server's threads waited for a core ${round(100 * waited, 1)} % of the time: what others on the machine did to it`)
   console.log(
     `the measuring process itself was late by (p50/p99): ${round(lateness.percentile(50) / 1e6 - 1)} / ${round(lateness.percentile(99) / 1e6 - 1)} ms`,
   )

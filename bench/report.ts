@@ -43,19 +43,28 @@ export function machine(): string {
   return `${now} UTC, ${processors.length} × ${processors[0]?.model ?? 'unknown processor'}, Linux ${release()}, Node ${process.versions.node}, load ${one?.toFixed(1)} (1 min) ${five?.toFixed(1)} (5 min)`
 }
 
-/** CPU time of a process and all its threads so far, ms; NaN where the kernel does not tell. */
-export function cpuMs(pid: number): number {
+/** What the scheduler says of a process and all its threads so far; NaN where the kernel does not tell. */
+export interface Scheduled {
+  /** On a core. */
+  readonly cpuMs: number
+  /** Ready to run, but no core was free: how much others disturbed. */
+  readonly waitMs: number
+}
+
+export function scheduled(pid: number): Scheduled {
   const tasks = `/proc/${pid}/task`
-  if (!existsSync(tasks)) return Number.NaN
-  return readdirSync(tasks).reduce((sum, task) => sum + threadNs(`${tasks}/${task}/schedstat`), 0) / 1e6
+  if (!existsSync(tasks)) return { cpuMs: Number.NaN, waitMs: Number.NaN }
+  const threads = readdirSync(tasks).map((task) => threadNs(`${tasks}/${task}/schedstat`))
+  const total = (at: 0 | 1): number => threads.reduce((sum, thread) => sum + (thread[at] ?? 0), 0) / 1e6
+  return { cpuMs: total(0), waitMs: total(1) }
 }
 
 /** A thread may end while we look. */
-function threadNs(path: string): number {
+function threadNs(path: string): readonly number[] {
   try {
-    return Number(readFileSync(path, 'utf8').split(' ')[0])
+    return readFileSync(path, 'utf8').split(' ').map(Number)
   } catch {
-    return 0
+    return []
   }
 }
 
