@@ -1,0 +1,123 @@
+/**
+ * One step of one call: load, decide, save, order, in the call's own queue. Four lines, always these.
+ *
+ * A command that cannot be saved is refused and nothing has moved. What has happened is so, whatever the database says. An order
+ * that fails, or a bug, ends that one call, loudly.
+ */
+import type { Call, Decision, Order } from '../domain/call.ts'
+import { nextDeadline, onDeadline } from '../domain/events.ts'
+import type { CallId } from '../domain/ids.ts'
+import { isLive } from '../domain/leg.ts'
+import type { Engine } from '../engine/engine.ts'
+import { saveCall } from '../store/calls.ts'
+import type { Database } from '../store/database.ts'
+import type { IdempotencyRecord } from '../store/idempotency.ts'
+import type { CallbackRow } from '../store/outbox.ts'
+import { makeDeadlines, type Schedule } from './deadlines.ts'
+import { type LiveCalls, makeLiveCalls } from './live-calls.ts'
+import { makeSerial, type Serial } from './serial.ts'
+
+export interface ControlLog {
+  info(fields: Readonly<Record<string, unknown>>, message: string): void
+  warn(fields: Readonly<Record<string, unknown>>, message: string): void
+  error(fields: Readonly<Record<string, unknown>>, message: string): void
+}
+
+export interface StepsOptions {
+  readonly engine: Engine
+  readonly database: Database
+  /** Name of this process in the database: whose calls these are. */
+  readonly node: string
+  /** Freezes the bodies of what a decision tells. */
+  readonly callbacksOf: (decision: Decision) => readonly CallbackRow[]
+  readonly now: () => number
+  readonly schedule: Schedule
+  readonly log: ControlLog
+}
+
+export interface Steps {
+  readonly live: Pick<LiveCalls, 'get' | 'all'>
+  /** Queues by call; other keys may be used too, with a word of their own in front. */
+  readonly queue: Serial<string>
+  /**
+   * A command. `decide` gets the live call, undefined when there is none, and may throw.
+   * @throws what `decide` throws, or the database, or the engine (then the call is being ended).
+   */
+  command(callId: CallId, decide: (current: Call | undefined) => Decision, remember?: (call: Call) => IdempotencyRecord | null): Promise<Call>
+  /** Something that has happened to a live call. Never rejects; without a live call nothing happens. */
+  happen(callId: CallId, decide: (current: Call) => Decision): Promise<void>
+  /** Ends a call in which something of ours went wrong. Never rejects. */
+  breakOff(callId: CallId, error: unknown): Promise<void>
+  /** Forgets all alarms. */
+  stop(): void
+}
+
+/** How often changes that the database refused are tried again. */
+const CATCH_UP_MS = 2_000
+
+export function makeSteps({ engine, database, node, callbacksOf, now, schedule, log }: StepsOptions): Steps {
+  const queue = makeSerial<string>()
+  const live = makeLiveCalls({
+    save: (call, callbacks, idempotency) => saveCall(database.sql, { call, node, callbacks, idempotency }),
+    callbacksOf,
+    onTrouble(error, callId) {
+      log.error({ call: callId, err: error }, 'a change of this call could not be saved and will be tried again')
+      schedule(CATCH_UP_MS, () => void catchUp(callId))
+    },
+  })
+  const deadlines = makeDeadlines(schedule, now, (callId) => void happen(callId, (call) => onDeadline(call, now())))
+  const catchUp = (callId: CallId): Promise<void> =>
+    queue.run(callId, () => live.catchUp(callId)).catch(() => void schedule(CATCH_UP_MS, () => void catchUp(callId)))
+
+  async function obey({ call, orders }: Decision): Promise<void> {
+    deadlines.set(call.id, nextDeadline(call))
+    for (const order of orders) await give(engine, call, order)
+  }
+
+  async function breakOff(callId: CallId, error: unknown): Promise<void> {
+    log.error({ call: callId, err: error }, 'a step of this call failed; the call is ended')
+    for (const leg of live.get(callId)?.legs.filter(isLive) ?? []) {
+      await engine.hangUp(callId, leg.id, 'failed').catch((again: unknown) => log.error({ call: callId, leg: leg.id, err: again }, 'this leg could not be hung up'))
+    }
+  }
+
+  const command: Steps['command'] = (callId, decide, remember) =>
+    queue.run(callId, async () => {
+      const decision = decide(live.get(callId))
+      await live.commit(decision, remember?.(decision.call) ?? null)
+      await obey(decision).catch(async (error: unknown) => {
+        await breakOff(callId, error)
+        throw error
+      })
+      return decision.call
+    })
+
+  const happen: Steps['happen'] = (callId, decide) =>
+    queue
+      .run(callId, async () => {
+        const current = live.get(callId)
+        if (!current) return
+        const decision = decide(current)
+        await live.record(decision)
+        await obey(decision)
+      })
+      .catch((error: unknown) => breakOff(callId, error))
+
+  return { live, queue, command, happen, breakOff, stop: () => deadlines.clear() }
+}
+
+function give(engine: Engine, call: Call, order: Order): Promise<void> {
+  switch (order.kind) {
+    case 'dial':
+      return engine.dial({ callId: call.id, accountId: call.accountId, legId: order.legId, to: order.to, callerId: order.callerId })
+    case 'ring':
+      return engine.ring(call.id, order.legId)
+    case 'answer':
+      return engine.answer(call.id, order.legId)
+    case 'hang-up':
+      return engine.hangUp(call.id, order.legId, order.cause)
+    case 'set-hearing':
+      // The whole table again is the repair of whatever went wrong with the first; a second failure ends the call.
+      return engine.setHearing(call.id, order.hearing).catch(() => engine.setHearing(call.id, order.hearing))
+  }
+}
