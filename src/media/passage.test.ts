@@ -83,6 +83,18 @@ describe('A phone that sends the law that it is not sent', () => {
   })
 })
 
+test('Two ears of different laws that are relayed the same packets both understand them', () => {
+  const rig = makeRig(phone('agent'), phone('customer', { law: 'pcma' }), phone('second', { kind: 'conversation', law: 'pcma' }))
+  const table = { agent: ['customer'], second: ['customer'], customer: ['agent'] }
+  for (const rows of [table, { second: table.second, ...table }]) {
+    obey(rig, rows)
+    const from = rig.now
+    run(rig, 300)
+    assertHears(rig, rows, from)
+  }
+  for (const ear of rig.phones.keys()) assertContinuous(rig, ear)
+})
+
 describe('Numbers of keys', () => {
   for (const [offered, theirs] of [
     [101, 96],
@@ -182,6 +194,20 @@ describe('Comfort noise, and what we cannot carry', () => {
     run(rig, 300)
     assertContinuous(rig, 'agent')
     assertHears(rig, tableFor({}), rig.now - 200)
+  })
+
+  test('What we cannot carry in a stream of its own leaves the stream that we do carry alone', () => {
+    const rig = makeRig(phone('agent'), phone('customer'))
+    obey(rig, tableFor({}))
+    for (let i = 0; i < 20; i++) {
+      const header = { payloadType: 96, marker: false, sequence: 9000 + i, timestamp: i * 160, ssrc: 4321 }
+      deliver(rig, phoneIn(rig, 'customer'), buildRtp(header, new Uint8Array(40)))
+      run(rig, 20)
+    }
+    const leg = legIn(rig, 'customer')
+    assert.deepEqual([leg.reception.ssrc, malformed(rig, 'customer'), countersOf(leg).lostIn], [phoneIn(rig, 'customer').ssrc, 20, 0])
+    assert.equal(phoneIn(rig, 'agent').heard.filter(({ packet }) => packet.marker).length, 1)
+    assertContinuous(rig, 'agent')
   })
 
   test('Comfort noise locks the port, what we cannot carry does not, and neither may a stranger send', () => {

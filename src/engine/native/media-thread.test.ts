@@ -186,6 +186,21 @@ describe('A call of three phones over sockets', () => {
   })
 })
 
+test('A phone that nobody talks to is sent silence, and the counters tell when it was heard', async () => {
+  const plane = makeMediaPlane({ host: '127.0.0.1', portMin: 20000, portMax: 29999 })
+  const since = Date.now()
+  await plane.start()
+  const phone = await makePhone(leg('alone'), 440, (await plane.open(call, leg('alone'), 'conversation')).port)
+  assert.equal((await plane.counters(leg('alone')))?.heardAt, null)
+  await plane.connect(leg('alone'), terms(phone))
+  await until(() => phone.heard.length > 0, 'silence comes')
+  assert.ok(phone.heard[0]?.bytes.subarray(12).every((code) => code === 0xff))
+  const heardAt = (await plane.counters(leg('alone')))?.heardAt ?? 0
+  assert.ok(heardAt >= since - 1 && heardAt <= Date.now() + 1)
+  phone.stop()
+  await plane.stop()
+})
+
 test('A port that has settled on its phone still hears it, and hears another when signalling names it', async () => {
   const plane = makeMediaPlane({ host: '127.0.0.1', portMin: 20000, portMax: 29999, settleMs: 50 })
   await plane.start()
