@@ -109,7 +109,7 @@ export function makeSteps({ engine, database, node, callbacksOf, now, schedule, 
 function give(engine: Engine, call: Call, order: Order): Promise<void> {
   switch (order.kind) {
     case 'dial':
-      return engine.dial({ callId: call.id, accountId: call.accountId, legId: order.legId, to: order.to, callerId: order.callerId })
+      return engine.dial({ callId: call.id, accountId: call.accountId, legId: order.legId, legKind: order.legKind, to: order.to, callerId: order.callerId })
     case 'ring':
       return engine.ring(call.id, order.legId)
     case 'answer':

@@ -41,7 +41,7 @@ export interface Call {
 }
 
 export type Order =
-  | { readonly kind: 'dial'; readonly legId: LegId; readonly to: Address; readonly callerId: Address }
+  | { readonly kind: 'dial'; readonly legId: LegId; readonly legKind: 'conversation' | 'monitor'; readonly to: Address; readonly callerId: Address }
   | { readonly kind: 'ring'; readonly legId: LegId }
   | { readonly kind: 'answer'; readonly legId: LegId }
   | { readonly kind: 'hang-up'; readonly legId: LegId; readonly cause: EndCause }

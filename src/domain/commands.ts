@@ -60,7 +60,7 @@ export function connect(command: ConnectCommand, ids: { readonly callId: CallId;
     id: ids.callId, accountId: ids.account.id, direction: 'outbound-api', from, to, callerId, agentLegId: leg.id,
     createdAt: now, updatedAt: now, ringMs, limitMs, subscription, customField, state: { status: 'live' }, legs: [leg],
   }
-  return { call, orders: [{ kind: 'dial', legId: leg.id, to: from, callerId }], notices: [] }
+  return { call, orders: [{ kind: 'dial', legId: leg.id, legKind: 'conversation', to: from, callerId }], notices: [] }
 }
 
 /**
@@ -76,7 +76,7 @@ export function addMonitor(call: Call, command: MonitorCommand, id: LegId, limit
   const leg: Leg = { ...born, monitoring: { mode, targetLegId }, lastAction: mode, subscription, customField }
   return {
     call: withLeg(call, leg),
-    orders: [{ kind: 'dial', legId: id, to: phone, callerId: command.callerId ?? call.callerId }],
+    orders: [{ kind: 'dial', legId: id, legKind: 'monitor', to: phone, callerId: command.callerId ?? call.callerId }],
     notices: [],
   }
 }

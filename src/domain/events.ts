@@ -35,7 +35,7 @@ export function incoming(event: Incoming, now: number): Decision {
   const agentLegId = event.agentIs === 'caller' ? caller.id : dialled.id
   return {
     call: { ...withLeg(call, dialled), agentLegId },
-    orders: [{ kind: 'dial', legId: dialled.id, to: destination, callerId }],
+    orders: [{ kind: 'dial', legId: dialled.id, legKind: 'conversation', to: destination, callerId }],
     notices: [],
   }
 }
@@ -58,7 +58,7 @@ export function onAnswered(call: Call, legId: LegId, freshLegId: LegId, now: num
   if (leg.origin === 'outbound') {
     const second = newLeg({ id: freshLegId, address: call.to, origin: 'outbound-dial', now, ringMs: call.ringMs, limitMs: call.limitMs })
     next = withLeg(next, second)
-    orders.push({ kind: 'dial', legId: second.id, to: call.to, callerId: call.callerId })
+    orders.push({ kind: 'dial', legId: second.id, legKind: 'conversation', to: call.to, callerId: call.callerId })
   }
   if (leg.origin === 'outbound-dial') {
     for (const caller of call.legs) if (caller.origin === 'inbound' && caller.state.status === 'ringing') orders.push({ kind: 'answer', legId: caller.id })

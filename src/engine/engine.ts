@@ -21,8 +21,8 @@ export interface DialOrder {
   readonly to: Address
   /** Whom the dialled phone sees calling. */
   readonly callerId: Address
-  /** What the leg will be to the call's sound. Absent: a party while the call has fewer than two legs, else a supervisor. */
-  readonly legKind?: 'conversation' | 'monitor'
+  /** What the leg will be to the call's sound. Who hears it is still the table's matter alone. */
+  readonly legKind: 'conversation' | 'monitor'
 }
 
 export type EngineEvent =

@@ -17,7 +17,7 @@ describe('the fake engine has hands', () => {
     return { fake, events }
   }
   const call = { callId: 'c' as CallId, legId: 'l' as LegId }
-  const order = { ...call, accountId: ACCOUNT, to: CALLER_ID, callerId: CALLER_ID }
+  const order = { ...call, accountId: ACCOUNT, legKind: 'conversation', to: CALLER_ID, callerId: CALLER_ID } as const
 
   it('records every order, those about unknown legs too, and forgets the oldest', async () => {
     const { fake } = await start()

@@ -11,7 +11,7 @@ import { newLeg } from '../domain/commands.ts'
 import { hearing } from '../domain/hearing.ts'
 import type { AccountId, CallId, LegId } from '../domain/ids.ts'
 import type { EndCause, Leg, Mode, Origin } from '../domain/leg.ts'
-import type { Engine, EngineEvent } from './engine.ts'
+import type { DialOrder, Engine, EngineEvent } from './engine.ts'
 
 /** What one ear hears at this moment, Hz. `unclear`: a tone too weak to be meant and too loud to be nothing. */
 export interface Heard {
@@ -88,7 +88,7 @@ export interface Scene {
   readonly callId: CallId
   readonly events: readonly EngineEvent[]
   /** Dials an address, for this call unless another is named. */
-  dial(to: Address, callId?: CallId): Promise<LegId>
+  dial(to: Address, callId?: CallId, legKind?: DialOrder['legKind']): Promise<LegId>
   /** Dials a party; the leg rings when this resolves. */
   ring(hz: number, origin: Origin, monitoring?: { readonly mode: Mode; readonly target: Actor }): Promise<Actor>
   /** The party picks up; their leg counts as answered from here. Orders no table. */
@@ -145,15 +145,15 @@ function makeScene(rig: Rig, events: readonly EngineEvent[], dialled: LegId[]): 
     assert(monitoring, 'only a supervisor has a mode')
     change(legId, { monitoring: { ...monitoring, mode } })
   }
-  const dial: Scene['dial'] = async (to, forCall = callId) => {
+  const dial: Scene['dial'] = async (to, forCall = callId, legKind = 'conversation') => {
     const legId = freshId() as LegId
     dialled.push(legId)
-    await engine.dial({ callId: forCall, legId, accountId: rig.accountId, to, callerId: rig.callerId })
+    await engine.dial({ callId: forCall, legId, legKind, accountId: rig.accountId, to, callerId: rig.callerId })
     return legId
   }
   const ring: Scene['ring'] = async (hz, origin, monitoring) => {
     const party = await rig.party({ hz })
-    const legId = await dial(party.address)
+    const legId = await dial(party.address, callId, monitoring ? 'monitor' : 'conversation')
     const born = newLeg({ id: legId, address: party.address, origin, now: 0, ringMs: PATIENCE_MS, limitMs: PATIENCE_MS })
     legs.set(legId, monitoring ? { ...born, monitoring: { mode: monitoring.mode, targetLegId: monitoring.target.legId } } : born)
     await until('the phone rings', () => party.display() === 'ringing')

@@ -62,8 +62,8 @@ const coachAt = (port: number): BaresipOptions => ({
 })
 
 /** Rings and waits until it is picked up. */
-async function reach(test: TestEngine, callId: CallId, to: string): Promise<LegId> {
-  const legId = await test.dial(callId, to)
+async function reach(test: TestEngine, callId: CallId, to: string, legKind: 'conversation' | 'monitor' = 'conversation'): Promise<LegId> {
+  const legId = await test.dial(callId, to, legKind)
   await test.happens(legId, 'answered')
   return legId
 }
@@ -80,7 +80,7 @@ describeWith('baresip', 'baresip and the native engine', () => {
         const apply = (coachLeg: LegId | null, mode: Mode) => test.engine.setHearing(callId, hearing(legsOf(agentLeg, clientLeg, coachLeg, mode)))
         await apply(null, 'listen')
         await Promise.all([agent.hears([CUSTOMER_HZ], TONES), client.hears([AGENT_HZ], TONES)])
-        const coachLeg = await reach(test, callId, 'client:boss')
+        const coachLeg = await reach(test, callId, 'client:boss', 'monitor')
         const ears = {
           listen: [[CUSTOMER_HZ], [AGENT_HZ]],
           whisper: [[CUSTOMER_HZ, COACH_HZ], [AGENT_HZ]],

@@ -26,7 +26,7 @@ function joining(destination: Address): (event: EngineEvent, engine: NativeEngin
       case 'incoming': {
         const dialled = freshId() as LegId
         join(legId, dialled)
-        return void engine.dial({ callId, legId: dialled, accountId: ACCOUNT, to: destination, callerId: NUMBER })
+        return void engine.dial({ callId, legId: dialled, legKind: 'conversation', accountId: ACCOUNT, to: destination, callerId: NUMBER })
       }
       case 'ringing':
         return partner === undefined ? undefined : void engine.ring(callId, partner)

@@ -2,7 +2,7 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import type { Address } from '../../src/domain/address.ts'
 import type { AccountId, CallId, LegId } from '../../src/domain/ids.ts'
-import type { EngineEvent } from '../../src/engine/engine.ts'
+import type { DialOrder, EngineEvent } from '../../src/engine/engine.ts'
 import { makeMediaPlane } from '../../src/engine/native/media-thread.ts'
 import { makeNativeEngine, type NativeEngine } from '../../src/engine/native/native-engine.ts'
 import { eventually } from './peers.ts'
@@ -19,7 +19,7 @@ export interface TestEngine {
   /** Warnings and errors of the log: a test that went well has none of the latter. */
   readonly complaints: readonly string[]
   /** Dials and returns the leg's id. */
-  dial(callId: CallId, to: string): Promise<LegId>
+  dial(callId: CallId, to: string, legKind?: DialOrder['legKind']): Promise<LegId>
   /** Waits for an event of a leg. */
   happens(legId: LegId, kind: EngineEvent['kind']): Promise<EngineEvent>
 }
@@ -59,9 +59,9 @@ export async function withEngine({ agents, trunkPorts = [], onEvent }: TestEngin
       events,
       complaints,
       port: engine.sipPort(),
-      async dial(callId, to) {
+      async dial(callId, to, legKind = 'conversation') {
         const legId = freshId() as LegId
-        await engine.dial({ callId, legId, accountId: ACCOUNT, to: to as Address, callerId: NUMBER })
+        await engine.dial({ callId, legId, legKind, accountId: ACCOUNT, to: to as Address, callerId: NUMBER })
         return legId
       },
       happens: (legId, kind) => eventually(`${kind} of ${legId}`, () => events.find((event) => event.legId === legId && event.kind === kind) ?? null),

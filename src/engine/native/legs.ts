@@ -20,8 +20,6 @@ import type { EngineLog, SipShell } from './sip-shell.ts'
 export const MAX_LEGS = 4_000
 /** Callers who wait for an answer at once. */
 export const MAX_WAITING = 2_000
-/** A third leg of a call, and any further, is a supervisor's. */
-const PARTIES = 2
 const RETRY_AFTER = { name: 'Retry-After', value: '5' }
 
 /** A leg as the engine holds it, from its order or INVITE to its end. */
@@ -75,14 +73,13 @@ export function legOf(desk: LegDesk, callId: CallId, legId: LegId): Leg | null {
 export async function dial(desk: LegDesk, order: DialOrder): Promise<void> {
   const { callId, legId } = order
   if (desk.legs.has(legId)) return
-  const kind = order.legKind ?? ((desk.byCall.get(callId)?.length ?? 0) < PARTIES ? 'conversation' : 'monitor')
   const isFull = desk.legs.size >= MAX_LEGS
-  const leg = addLeg(desk, { callId, legId, kind, weDialled: true, state: 'dialling', session: null, hop: null, offer: null })
+  const leg = addLeg(desk, { callId, legId, kind: order.legKind, weDialled: true, state: 'dialling', session: null, hop: null, offer: null })
   const route = routeOut(desk.world, order)
   if (isFull || route.kind === 'nowhere') return giveUp(desk, leg, route.kind === 'nowhere' ? route.reason : 'too many legs')
   const { destination } = route
   try {
-    const [hop, { port }] = await Promise.all([desk.shell.resolve(destination.target), desk.media.open(callId, legId, kind)])
+    const [hop, { port }] = await Promise.all([desk.shell.resolve(destination.target), desk.media.open(callId, legId, order.legKind)])
     leg.sdp.port = port
     if (!isIn(leg, 'dialling')) return closePort(desk, leg)
     if (hop === null) return giveUp(desk, leg, 'the host has no address')

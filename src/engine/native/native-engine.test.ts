@@ -8,7 +8,7 @@ import type { AccountId, CallId, LegId } from '../../domain/ids.ts'
 import type { EndCause } from '../../domain/leg.ts'
 import { NO_BODY } from '../../sip/message.ts'
 import { type Hop, makeUserAgent, type SessionId, type UaEvent } from '../../sip/user-agent.ts'
-import type { EngineEvent } from '../engine.ts'
+import type { DialOrder, EngineEvent } from '../engine.ts'
 import type { MediaPlane, MediaTerms } from './media-plane.ts'
 import { makeNativeEngine, type NativeEngine } from './native-engine.ts'
 import type { TrunkSettings } from './routing.ts'
@@ -76,7 +76,7 @@ interface House {
   readonly hop: Hop
   /** What it logged as worth knowing. */
   readonly said: readonly string[]
-  dial(to: string, callId?: string): Promise<LegId>
+  dial(to: string, callId?: string, legKind?: DialOrder['legKind']): Promise<LegId>
   of(legId: LegId): readonly string[]
   incoming(): Promise<Extract<EngineEvent, { kind: 'incoming' }>>
 }
@@ -101,9 +101,9 @@ async function house(trunks: readonly TrunkSettings[] = []): Promise<House> {
   })
   await engine.start((event) => void events.push(event))
   open.push(() => engine.stop())
-  const dial = async (to: string, callId = 'call'): Promise<LegId> => {
+  const dial = async (to: string, callId = 'call', legKind: DialOrder['legKind'] = 'conversation'): Promise<LegId> => {
     const legId = `leg${++lastId}` as LegId
-    await engine.dial({ callId: callId as CallId, legId, accountId: ACME, to: to as Address, callerId: NUMBER })
+    await engine.dial({ callId: callId as CallId, legId, legKind, accountId: ACME, to: to as Address, callerId: NUMBER })
     return legId
   }
   return {
@@ -352,7 +352,7 @@ test('an agent calls a colleague: identified, told that it rings, answered, and 
     ['pcma', 'pcma'],
   )
   assert.deepEqual([...it.media.openLegs.values()], ['conversation', 'conversation'])
-  const coach = await it.dial('sip:coach@127.0.0.1:9', callId)
+  const coach = await it.dial('sip:coach@127.0.0.1:9', callId, 'monitor')
   assert.equal(it.media.openLegs.get(coach), 'monitor', 'a third leg is a supervisor')
   caller.do((agent, now) => agent.hangUp(session, now))
   await until('ended', () => it.of(legId).at(-1) === 'ended completed')

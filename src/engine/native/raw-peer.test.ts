@@ -102,7 +102,7 @@ async function house(silentMs = 60_000): Promise<House> {
     terms,
     async dial() {
       const legId = `leg${++ids}` as LegId
-      await running.dial({ callId: 'call' as CallId, legId, accountId: 'acme' as AccountId, to: '+919876543210' as Address, callerId: NUMBER })
+      await running.dial({ callId: 'call' as CallId, legId, legKind: 'conversation', accountId: 'acme' as AccountId, to: '+919876543210' as Address, callerId: NUMBER })
       return legId
     },
     kinds: (legId) => events.filter((event) => event.legId === legId).map((event) => (event.kind === 'ended' ? `ended ${event.cause}` : event.kind)),

@@ -5,8 +5,8 @@
  * could not carry. Addresses are literals (a name would have to be looked up on a peer's word), RTP/AVP only, PCMU as
  * payload type 0 and PCMA as 8; further streams are answered with port 0.
  */
-import { createRequire } from 'node:module'
 import { isIP, isIPv4, isIPv6 } from 'node:net'
+import sdp from 'sdp-transform'
 import type { Law, MediaTerms } from './media-plane.ts'
 
 /** Longest body that is read. */
@@ -78,7 +78,7 @@ export function readOffer(body: Uint8Array): SdpReading {
   if (fault !== null) return refuse(400, fault)
   const streams = lines.filter((line) => line.startsWith('m=')).map(readStream)
   if (streams.length > MAX_STREAMS) return refuse(400, 'too many streams')
-  const parsed = parseSdp(text)
+  const parsed = sdp.parse(text)
   let reason = 'no audio stream'
   for (const [at, stream] of streams.entries()) {
     const media = parsed.media[at]
@@ -156,25 +156,8 @@ export function mirrored(direction: Direction): Direction {
   }
 }
 
-/** What we use of the library's result; its values are numbers where the text is one. */
-interface ParsedMedia {
-  readonly rtp?: readonly {
-    readonly payload: number | string
-    readonly codec: string | number
-    readonly rate?: number | string
-    readonly encoding?: number | string
-  }[]
-  readonly connection?: { readonly version: number | string; readonly ip: string | number }
-  readonly direction?: string
-  readonly ptime?: number | string
-  readonly maxptime?: number | string
-}
-interface ParsedSdp extends ParsedMedia {
-  readonly media: readonly ParsedMedia[]
-}
-
-/** The package ships no types. */
-const parseSdp = (createRequire(import.meta.url)('sdp-transform') as { parse(text: string): ParsedSdp }).parse
+type ParsedSdp = ReturnType<typeof sdp.parse>
+type ParsedMedia = Pick<ParsedSdp['media'][number], 'rtp' | 'connection' | 'direction' | 'ptime' | 'maxptime'>
 
 const LINE = /^[a-z]=[^\0]*$/
 const CONNECTION = /^c=IN IP[46] [0-9A-Za-z.:-]+$/
@@ -219,7 +202,7 @@ function readAudio(stream: Stream, media: ParsedMedia, session: ParsedSdp): Omit
     port: stream.port,
     laws: [...new Set(laws)],
     digitsPayloadType: digitsOf(stream, media),
-    ptimeMs: ptimeOf(media, session),
+    ptimeMs: ptimeOf(media),
     direction: directionOf(media.direction ?? session.direction),
   }
 }
@@ -254,9 +237,9 @@ function digitsOf(stream: Stream, media: ParsedMedia): number | null {
 }
 
 /** Whole tens of ms within our limits: a wish beyond them is met as nearly as we can. */
-function ptimeOf(media: ParsedMedia, session: ParsedSdp): number {
-  const wished = Number(media.ptime ?? session.ptime ?? DEFAULT_PTIME_MS)
-  const most = Number(media.maxptime ?? session.maxptime ?? MAX_PTIME_MS)
+function ptimeOf(media: ParsedMedia): number {
+  const wished = Number(media.ptime ?? DEFAULT_PTIME_MS)
+  const most = Number(media.maxptime ?? MAX_PTIME_MS)
   const ptimeMs = Math.min(wished > 0 ? wished : DEFAULT_PTIME_MS, most > 0 ? most : MAX_PTIME_MS, MAX_PTIME_MS)
   return Math.max(MIN_PTIME_MS, Math.floor(ptimeMs / 10) * 10)
 }
