@@ -19,11 +19,14 @@ import {
   termsOf,
   UNHEARD_DB,
   HEARD_DB,
+  HZ,
   type Mode,
   type Phone,
   type Rig,
 } from './rig.test.ts'
+import { CUSHION_MS } from './queue.ts'
 import { sequenceAhead, timestampAhead } from './rtp.ts'
+import { powerOfCodesDb } from './tone.ts'
 
 const MODES: readonly Mode[] = ['listen', 'whisper', 'barge']
 
@@ -79,6 +82,33 @@ describe('Who hears whom', () => {
     rig.phones.delete('coach')
     settleAndCheck(rig, {})
     for (const ear of rig.phones.keys()) assertContinuous(rig, ear)
+  })
+
+  test('[C20] A whisper begins with the next packet of the conversation, or within 4 ms more, whatever the phases of the phones', () => {
+    for (let phaseMs = 0; phaseMs < 20; phaseMs++) {
+      for (let offsetMs = 0; offsetMs < 20; offsetMs++) {
+        const rig = makeRig(phone('agent'), phone('customer', { phaseMs: 0 }), phone('coach', { phaseMs }))
+        obey(rig, tableFor({ coach: 'listen' }))
+        run(rig, 40 + offsetMs)
+        obey(rig, tableFor({ coach: 'whisper' }))
+        const since = rig.now
+        run(rig, 60)
+        const first = phoneIn(rig, 'agent').heard.find(({ at, payload }) => at >= since && powerOfCodesDb('pcmu', payload, HZ.coach) > HEARD_DB)
+        assert.ok(first && first.at - since <= 20 + CUSHION_MS, `phase ${phaseMs}, offset ${offsetMs}: ${first && first.at - since} ms`)
+        assertContinuous(rig, 'agent')
+      }
+    }
+  })
+
+  test('[C23] What a supervisor said while he listened is not heard later: at most the frame that was on its way', () => {
+    const rig = makeRig(phone('agent'), phone('customer'), phone('coach'))
+    settleAndCheck(rig, { coach: 'listen' })
+    phoneIn(rig, 'coach').isTalking = false
+    run(rig, 30)
+    obey(rig, tableFor({ coach: 'barge' }))
+    const since = rig.now
+    run(rig, 300)
+    for (const ear of ['agent', 'customer']) assert.ok(levelDb(rig, ear, 'coach', since) < UNHEARD_DB, ear)
   })
 
   test('[C23] No sample of a supervisor reaches the customer after barge is left, not even what was queued', () => {

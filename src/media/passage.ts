@@ -136,6 +136,8 @@ function passSound(passing: Passing, law: Law): void {
   const { payloadStart: from, payloadEnd: to } = packet
   const sound: SoundSource = { law, codes: bytes, from, length: to - from }
   mouth.frame = sound.length
+  // Nothing relays a supervisor's packets, so these bytes are not rewritten and may be kept.
+  if (mouth.kind === 'monitor' && arrival !== 'late') mouth.latest = { sound, at: now }
   // What is late is too late for a queue, whose order is the order of its samples.
   if (arrival !== 'late') {
     for (const ear of mouth.feeds) {
