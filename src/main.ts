@@ -52,6 +52,7 @@ export async function startHouse(config: Config, log: Log): Promise<House> {
 
     const database = await openDatabase({ data: config.data, log })
     undo.push(() => database.close())
+    await database.claim(NODE)
     const crashed = await recover({ database, node: NODE, callbacksOf })
     if (crashed.length > 0) log.warn({ calls: crashed.length }, 'calls that were live when the server died are closed; their callbacks go out')
 

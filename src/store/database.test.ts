@@ -60,6 +60,27 @@ for (const server of testServers()) {
       await eventually('a query', async () => (await sql.query('select 1')).length === 1)
     })
 
+    test('one process at a time goes by a node’s name: another is refused, the same again after it lost its connection is not', async () => {
+      const other = await openDatabase({ data: opened.url, log: silent })
+      try {
+        await database.claim('main')
+        await assert.rejects(other.claim('main'), /Another Earshot runs on this database as node "main"/)
+        await other.claim('second')
+        const held = `select pid from pg_locks join pg_database on pg_database.oid = database and datname = current_database() where locktype = 'advisory'`
+        const pids = async (): Promise<readonly number[]> => (await sql.query<{ pid: number }>(held)).map((row) => row.pid)
+        const before = await pids()
+        assert.equal(before.length, 2)
+        await sql.query(KILL_OTHERS).catch(() => {})
+        await eventually('both names are held again', async () => {
+          const now = await pids()
+          return now.length === 2 && !now.some((pid) => before.includes(pid))
+        })
+        await assert.rejects(other.claim('main'), /Another Earshot/)
+      } finally {
+        await other.close()
+      }
+    })
+
     test('a listener hears its channel only, and again after its connection was lost', async () => {
       let heard = 0
       const listening = await database.listen('one', () => {

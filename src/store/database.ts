@@ -36,6 +36,11 @@ export interface Database {
   transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T>
   /** Calls back at every NOTIFY on the channel, and once after each reconnect, since notifications may have been missed. */
   listen(channel: string, onNotify: () => void): Promise<Listening>
+  /**
+   * Makes this process the only one that goes by this name, until it closes or dies.
+   * @throws {Error} with a sentence for the operator when another one does.
+   */
+  claim(node: string): Promise<void>
   /** Ends all connections and stops the embedded server, if there is one. */
   close(): Promise<void>
 }
@@ -51,7 +56,9 @@ const POOL_SIZE = 10
 const CONNECT_MS = 10_000
 /** A statement that takes longer is a fault; nothing here comes near it. */
 const STATEMENT_MS = 30_000
-const RELISTEN_MS = 500
+const RETURN_MS = 500
+/** Class of the advisory locks of `claim`. */
+const NODE_LOCK = 'earshot node'
 const POSTGRES_URL = /^postgres(?:ql)?:\/\//
 
 /** The shape that every query goes through; the driver's pool and its clients both have it. */
@@ -86,9 +93,20 @@ async function connectDatabase({ config: given, log, server }: Connecting): Prom
   const pool = new pg.Pool({ ...config, max: POOL_SIZE })
   // An idle connection that breaks is replaced when the next query needs one.
   pool.on('error', (error) => log.warn({ event: 'database-connection-lost', err: error }, 'A database connection was lost'))
-  const listeners = new Set<Listening>()
+  const sessions = new Set<Listening>()
+  const keep = async (purpose: Purpose): Promise<Listening> => {
+    const session = await keepSession({ config, log, purpose })
+    const entry: Listening = {
+      close: async () => {
+        sessions.delete(entry)
+        await session.close()
+      },
+    }
+    sessions.add(entry)
+    return entry
+  }
   const close = async (): Promise<void> => {
-    await Promise.all([...listeners].map((listener) => listener.close()))
+    await Promise.all([...sessions].map((session) => session.close()))
     await pool.end()
     await server?.close()
   }
@@ -102,17 +120,8 @@ async function connectDatabase({ config: given, log, server }: Connecting): Prom
   return {
     sql: sqlOver(pool),
     transaction: (work) => inTransaction(pool, work),
-    listen: async (channel, onNotify) => {
-      const listening = await listenOn({ config, channel, onNotify, log })
-      const entry: Listening = {
-        close: async () => {
-          listeners.delete(entry)
-          await listening.close()
-        },
-      }
-      listeners.add(entry)
-      return entry
-    },
+    listen: (channel, onNotify) => keep(listeningOn(channel, onNotify)),
+    claim: async (node) => void (await keep(claimOf(node))),
     close,
   }
 }
@@ -162,25 +171,51 @@ async function inTransaction<T>(pool: pg.Pool, work: (sql: Sql) => Promise<T>): 
   }
 }
 
-interface ListenOptions {
+/** What a session of its own is for. */
+interface Purpose {
+  /** For the log. */
+  readonly name: string
+  /** What makes a fresh connection that session. */
+  begin(client: pg.Client): Promise<void>
+  /** It was lost and has come back. */
+  onReturn(): void
+}
+
+const listeningOn = (channel: string, onNotify: () => void): Purpose => ({
+  name: `listen to ${channel}`,
+  async begin(client) {
+    client.on('notification', onNotify)
+    await client.query(`listen ${client.escapeIdentifier(channel)}`)
+  },
+  onReturn: onNotify,
+})
+
+/** An advisory lock, which PostgreSQL lets go with the session. */
+const claimOf = (node: string): Purpose => ({
+  name: `be node ${node}`,
+  async begin(client) {
+    const { rows } = await client.query<{ mine: boolean }>('select pg_try_advisory_lock(hashtext($1), hashtext($2)) as mine', [NODE_LOCK, node])
+    if (rows[0]?.mine !== true) throw new Error(`Another Earshot runs on this database as node "${node}". Stop it, or give this one a database of its own.`)
+  },
+  onReturn() {},
+})
+
+interface KeptSession {
   readonly config: pg.ClientConfig
-  readonly channel: string
-  readonly onNotify: () => void
   readonly log: Log
+  readonly purpose: Purpose
 }
 
 /** A session of its own; it comes back by itself when it is lost. */
-async function listenOn({ config, channel, onNotify, log }: ListenOptions): Promise<Listening> {
+async function keepSession({ config, log, purpose }: KeptSession): Promise<Listening> {
   let closing = false
   let session = await connect()
   async function connect(): Promise<pg.Client> {
-    // A listening session waits for as long as nothing happens.
     const client = new pg.Client(config)
     client.on('error', () => {}) // What it means is in `end`.
-    client.on('notification', onNotify)
     try {
       await client.connect()
-      await client.query(`listen ${client.escapeIdentifier(channel)}`)
+      await purpose.begin(client)
     } catch (error) {
       await client.end().catch(() => {})
       throw error
@@ -190,14 +225,14 @@ async function listenOn({ config, channel, onNotify, log }: ListenOptions): Prom
   }
   async function reconnect(): Promise<void> {
     while (!closing) {
-      await sleep(RELISTEN_MS, undefined, { ref: false })
+      await sleep(RETURN_MS, undefined, { ref: false })
       try {
         const client = await connect()
         if (closing) return await client.end()
         session = client
-        return onNotify()
+        return purpose.onReturn()
       } catch (error) {
-        log.warn({ event: 'database-listen-lost', channel, err: error }, 'Cannot listen for database notifications; trying again')
+        log.warn({ event: 'database-session-lost', purpose: purpose.name, err: error }, 'A database session was lost and cannot be had again yet; trying again')
       }
     }
   }
