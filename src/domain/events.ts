@@ -43,7 +43,7 @@ export function incoming(event: Incoming, now: number): Decision {
 /** The far end rings: a waiting caller is told. */
 export function onRinging(call: Call, legId: LegId): Decision {
   const leg = lateOrLive(call, legId)
-  if (leg === null || leg.origin !== 'outbound-dial') return nothing(call)
+  if (leg?.state.status !== 'ringing' || leg.origin !== 'outbound-dial') return nothing(call)
   const waiting = call.legs.filter((other) => other.origin === 'inbound' && other.state.status === 'ringing')
   return { call, orders: waiting.map((caller): Order => ({ kind: 'ring', legId: caller.id })), notices: [] }
 }
