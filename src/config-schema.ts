@@ -133,6 +133,9 @@ const trunk = section({
   }),
   username: text('my-login').nullable().default(null),
   password: text('${TRUNK_PASSWORD}').nullable().default(null),
+  register: choice(['true', 'false'])
+    .transform((value) => value === 'true')
+    .default(false),
   numbers: list(number, '- "+918040000000"').default([]),
 })
 

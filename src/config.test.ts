@@ -80,7 +80,7 @@ accounts:
     maxMonitors: 3
     callbackSecret: ${SECRET}
 trunks:
-  - {name: op, uri: "sip:sip.example:5080;transport=tcp", username: u, password: p, numbers: [+918040000000]}
+  - {name: op, uri: "sip:sip.example:5080;transport=tcp", username: u, password: p, register: true, numbers: [+918040000000]}
 dial: {allow: [+91, +, "sip:Host.Example", "sip:10.0.0.1:5062", "sip:[2001:DB8::1]:5060"]}
 callbacks: {allow: [127.0.0.1, "10.0.0.0/8:8443", "::1", "[fd00::/8]:9000"], retrySeconds: [1, 2]}
 limits: {writesPerMinute: 5}
@@ -104,7 +104,7 @@ log: {level: debug}
   ])
   assert.equal(config.accounts[0]?.callbackSecret, SECRET)
   assert.deepEqual(config.trunks, [
-    { name: 'op', uri: 'sip:sip.example:5080;transport=tcp', username: 'u', password: 'p', numbers: ['+918040000000'] },
+    { name: 'op', uri: 'sip:sip.example:5080;transport=tcp', username: 'u', password: 'p', register: true, numbers: ['+918040000000'] },
   ])
   assert.deepEqual(dialRulesOf(config), {
     prefixes: ['+91', '+'],
@@ -241,6 +241,10 @@ const WRONG: readonly (readonly [string, readonly string[]])[] = [
   [
     `${MINIMAL}trunks: [{name: op, uri: "http://x"}]`,
     ['2: trunks[0].uri must be the SIP address of the operator; write e.g. sip:sip.operator.example:5060'],
+  ],
+  [
+    `${MINIMAL}trunks: [{name: op, uri: "sip:x", register: maybe}]`,
+    ['2: trunks[0].register must be one of true, false; write e.g. true'],
   ],
   [
     `${MINIMAL}trunks: [{name: op, uri: "sip:x", username: u}]`,

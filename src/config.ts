@@ -74,6 +74,8 @@ export interface TrunkConfig {
   /** Null as long as `password` is. */
   readonly username: string | null
   readonly password: string | null
+  /** Whether we register there, so that it knows where we are. */
+  readonly register: boolean
   readonly numbers: readonly Address[]
 }
 

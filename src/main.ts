@@ -104,6 +104,6 @@ export async function startHouse(config: Config, log: Log): Promise<House> {
   }
 }
 
-const trunkSettings = ({ name, uri, username, password, numbers }: TrunkConfig): TrunkSettings => ({
-  name, uri, numbers, ...(username === null || password === null ? {} : { username, password }),
+const trunkSettings = ({ name, uri, username, password, register, numbers }: TrunkConfig): TrunkSettings => ({
+  name, uri, register, numbers, ...(username === null || password === null ? {} : { username, password }),
 })
