@@ -1,7 +1,7 @@
 /**
  * Measures calls that come in by a trunk and ring a registered phone, through a whole server: sipp calls, sipp answers.
  *
- *   npm run bench -- calls [--rate 300] [--seconds 60] [--loss-calls 1000] [--loss-rate 25] [--loss 0.05] [--talk-ms 500] [--profile FOLDER]
+ *   npm run bench -- calls [--rate 300] [--seconds 60] [--loss-calls 1000] [--loss-rate 50] [--loss 0.05] [--talk-ms 500] [--profile FOLDER]
  *
  * Prints a row per run: how many failed, what was sent again, what a call costs, and what the server still holds afterwards.
  * Exits 1 when a call failed or something was left. Both peers share the machine with the server: see the idle share.
@@ -20,7 +20,7 @@ const { values } = parseArgs({
     rate: { type: 'string', default: '300' },
     seconds: { type: 'string', default: '60' },
     'loss-calls': { type: 'string', default: '1000' },
-    'loss-rate': { type: 'string', default: '25' },
+    'loss-rate': { type: 'string', default: '50' },
     loss: { type: 'string', default: '0.05' },
     'talk-ms': { type: 'string', default: '500' },
     'aftermath-seconds': { type: 'string', default: '36' },
