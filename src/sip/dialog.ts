@@ -89,9 +89,21 @@ export function refreshed(dialog: Dialog, message: SipRequest | SipResponse, rep
 
 /** Where the next request of this dialog goes. */
 export function nextHop(dialog: Dialog): Hop {
-  const first = dialog.routes[0]
-  const uri = first === undefined ? parseUri(dialog.target) : (parseNameAddr(first)?.uri ?? null)
+  const uri = nextUri(dialog)
   return uri === null ? dialog.reach.hop : hopOf(uri, dialog.reach)
+}
+
+/** The same when every connection of today is gone: over TCP the next element must be called at the address that it names. */
+export function lastingHop(dialog: Dialog): Hop {
+  const hop = nextHop(dialog)
+  const uri = nextUri(dialog)
+  if (hop.transport === 'udp' || uri === null || !isLiteral(uri.host)) return hop
+  return { transport: 'tcp', host: uri.host, port: uri.port ?? DEFAULT_PORT }
+}
+
+function nextUri(dialog: Dialog): SipUri | null {
+  const first = dialog.routes[0]
+  return first === undefined ? parseUri(dialog.target) : (parseNameAddr(first)?.uri ?? null)
 }
 
 /** Where a URI is reached, given what already works (see the header). */
@@ -109,7 +121,7 @@ export function hopOf(uri: SipUri, reach: Reach): Hop {
 
 /** A request within the dialog, with its CSeq; ACK alone takes the INVITE's (§12.2.1.1). */
 export function requestWithin(
-  dialog: Dialog,
+  dialog: Pick<Dialog, 'callId' | 'local' | 'remote' | 'target' | 'routes'>,
   method: string,
   sequence: number,
   extra: readonly ExtraHeader[],
@@ -307,7 +319,8 @@ function uriOf(value: string): string | null {
   return uri === undefined || (uri.scheme !== 'sip' && uri.scheme !== 'sips') ? null : writeUri({ ...uri, headers: '' })
 }
 
-const isLiteral = (host: string): boolean => host.includes(':') || /^\d{1,3}(\.\d{1,3}){3}$/.test(host)
+/** Whether a host is an address rather than a name. */
+export const isLiteral = (host: string): boolean => host.includes(':') || /^\d{1,3}(\.\d{1,3}){3}$/.test(host)
 
 const CLASS_REASONS: Readonly<Record<number, string>> = {
   1: 'Progress',

@@ -5,8 +5,10 @@
  *
  * `over` begins with the `ended` event, which is given once, by `end`, and is the last of its session. What the far end
  * is still owed afterwards (CANCEL, ACK and BYE for a 2xx that crossed, BYE after a late ACK) happens in the background.
+ *
+ * A session that its process did not outlive leaves a memory: what the next process needs to say BYE in its place.
  */
-import { ALLOW, contactField, nextHop, requestWithin, type Dialog, type Wallet } from './dialog.ts'
+import { ALLOW, contactField, isLiteral, lastingHop, makeWallet, nextHop, requestWithin, type Dialog, type Wallet } from './dialog.ts'
 import {
   ask,
   respond,
@@ -18,12 +20,20 @@ import {
   type Endpoint,
   type ServerTransaction,
 } from './endpoint.ts'
+import { MAX_CSEQ, tagOf } from './header.ts'
 import type { HeaderField, SipRequest, SipResponse } from './message.ts'
 import { dropAlarm, makeAlarm, type Alarm } from './transaction.ts'
-import type { EndReason, SessionId, UaEvent } from './user-agent.ts'
+import { parseNameAddr, parseUri, writeHostPort } from './uri.ts'
+import type { Credentials, EndReason, Hop, SessionId, UaEvent } from './user-agent.ts'
 
 /** Sessions held at once, the ones that are being wound up included; above it 503. */
 export const MAX_SESSIONS = 20_000
+/** Longest memory of a session; one that would be longer is none. */
+export const MAX_MEMORY_CHARS = 8_192
+/** How far a farewell's CSeq lies above the remembered one: requests may have followed of which the memory knows nothing. */
+export const FAREWELL_CSEQ_STEP = 1_000
+const MAX_REMEMBERED_ROUTES = 64
+
 export interface Session {
   readonly id: SessionId
   readonly callId: string
@@ -105,29 +115,90 @@ export function bye(agent: Agent, session: Session, now: number): void {
     session.byeInFlight = false
     release(agent, session)
   }
-  sendBye(agent, dialog, { wallet: session.wallet, nextSequence: () => takeSequence(session), done }, now)
+  sendBye(agent, { dialog, to: nextHop(dialog), wallet: session.wallet, nextSequence: () => takeSequence(session), done }, now)
 }
 
 /** A second phone has answered the same INVITE: it is told that nobody is there. */
 export function endFork(agent: Agent, session: Session, dialog: Dialog, now: number): void {
   let sequence = dialog.localCSeq
-  sendBye(agent, dialog, { wallet: session.wallet, nextSequence: () => ++sequence, done: () => {} }, now)
+  sendBye(agent, { dialog, to: nextHop(dialog), wallet: session.wallet, nextSequence: () => ++sequence, done: () => {} }, now)
 }
 
-function sendBye(
-  agent: Agent,
-  dialog: Dialog,
-  by: { readonly wallet: Wallet | null; readonly nextSequence: () => number; readonly done: () => void },
-  now: number,
-): void {
-  const user = { response: (response: SipResponse): void => (response.status >= 200 ? by.done() : undefined), failed: by.done }
-  ask(
-    agent.endpoint,
-    requestWithin(dialog, 'BYE', by.nextSequence(), []),
-    nextHop(dialog),
-    { wallet: by.wallet, nextSequence: by.nextSequence, user },
-    now,
-  )
+interface Bye {
+  readonly dialog: Parameters<typeof requestWithin>[0]
+  readonly to: Hop
+  readonly wallet: Wallet | null
+  readonly nextSequence: () => number
+  readonly done: () => void
+}
+
+function sendBye(agent: Agent, { dialog, to, wallet, nextSequence, done }: Bye, now: number): void {
+  const user = { response: (response: SipResponse): void => (response.status >= 200 ? done() : undefined), failed: done }
+  ask(agent.endpoint, requestWithin(dialog, 'BYE', nextSequence(), []), to, { wallet, nextSequence, user }, now)
+}
+
+/** What of a session outlives its process; without credentials. */
+interface Memory extends Pick<Dialog, 'callId' | 'local' | 'remote' | 'target' | 'routes'> {
+  /** Whoever reads it must know what it means. */
+  readonly version: 1
+  /** Where the BYE goes when no connection is left. */
+  readonly hop: Hop
+  /** CSeq of our last request. */
+  readonly sequence: number
+}
+
+/** The session as a text for `farewell`. Null when it does not stand, or what its peer wrote cannot be kept. */
+export function memoryOf({ phase, dialog }: Session): string | null {
+  if (phase !== 'established' || dialog === null) return null
+  const { callId, local, remote, target, routes, localCSeq: sequence } = dialog
+  const memory: Memory = { version: 1, callId, local, remote, target, routes, hop: lastingHop(dialog), sequence }
+  const text = JSON.stringify(memory)
+  return readMemory(text) === null ? null : text
+}
+
+/** BYE in a dialog of a former life. A memory that is none, or whose session lives here, moves nothing. */
+export function farewell(agent: Agent, text: string, credentialsAt: (hop: Hop) => Credentials | null, now: number): void {
+  const memory = readMemory(text)
+  if (memory === null || isFull(agent) || findSession(agent, memory.callId, tagOf(memory.local) ?? '') !== undefined) return
+  let sequence = memory.sequence + FAREWELL_CSEQ_STEP
+  const wallet = makeWallet(credentialsAt(memory.hop))
+  sendBye(agent, { dialog: memory, to: memory.hop, wallet, nextSequence: () => ++sequence, done: () => {} }, now)
+}
+
+/** Every part is checked as if a stranger had written it: no text of it may become a line, or an address, of its own. */
+function readMemory(text: string): Memory | null {
+  const read = text.length > MAX_MEMORY_CHARS ? null : parseJson(text)
+  if (!isRecord(read)) return null
+  const { version, callId, local, remote, target, routes, hop, sequence } = read
+  if (version !== 1 || !isLine(callId) || !/^[^ \t]+$/.test(callId)) return null
+  if (!isLine(local) || tagOf(local) === null || !isLine(remote) || parseNameAddr(remote) === null) return null
+  if (!isLine(target) || !isSipScheme(parseUri(target)?.scheme) || !isHop(hop) || !isSequence(sequence)) return null
+  if (!Array.isArray(routes) || routes.length > MAX_REMEMBERED_ROUTES) return null
+  const lines = routes.filter(isLine).filter((route) => isSipScheme(parseNameAddr(route)?.uri.scheme))
+  const { transport, host, port } = hop
+  return lines.length < routes.length ? null : { version: 1, callId, local, remote, target, routes: lines, hop: { transport, host, port }, sequence }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null // No memory of ours.
+  }
+}
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === 'object' && value !== null
+const isLine = (value: unknown): value is string => typeof value === 'string' && !/[^\t\x20-\x7e\x80-\uffff]/.test(value)
+const isSipScheme = (scheme: string | undefined): boolean => scheme === 'sip' || scheme === 'sips'
+/** The last number that a farewell may take, with some left for challenges. */
+const isSequence = (value: unknown): value is number =>
+  typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= MAX_CSEQ - 2 * FAREWELL_CSEQ_STEP
+
+function isHop(value: unknown): value is Hop {
+  if (!isRecord(value)) return false
+  const { transport, host, port } = value
+  if ((transport !== 'udp' && transport !== 'tcp') || typeof host !== 'string' || typeof port !== 'number') return false
+  const read = parseUri(`sip:${writeHostPort({ host, port })}`)
+  return isLiteral(host) && read?.host === host && read.port === port && read.params.size === 0
 }
 
 export interface Ending {

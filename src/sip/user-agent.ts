@@ -21,7 +21,7 @@ import {
 import { mediaType, maxForwards, optionTags, tagOf, withTag } from './header.ts'
 import { headerValue, type SipRequest, type SipResponse } from './message.ts'
 import { accept, hangUp, invite as startInvite, onAck, onInvite, onRequestWithin, progress, reject, rejectOffer, reoffer } from './invite.ts'
-import { findSession, isFull, type Agent, type Session } from './session.ts'
+import { farewell, findSession, isFull, memoryOf, type Agent, type Session } from './session.ts'
 import { fireAlarms, nextAlarm } from './transaction.ts'
 import { parseUri } from './uri.ts'
 
@@ -156,6 +156,18 @@ export interface UserAgent {
   answerOffer(session: SessionId, body: Uint8Array, now: number): readonly Output[]
   rejectOffer(session: SessionId, status: number, now: number): readonly Output[]
 
+  /**
+   * What a later user agent needs to know of this session to end it in our place: an opaque text, to be kept where a crash does
+   * not reach. It holds addresses and tags, never a password. Null unless the session stands.
+   */
+  memoryOf(session: SessionId): string | null
+  /**
+   * Says BYE for a session that another life of this process left behind. No session and no event comes of it; the answers
+   * are ignored, but for a challenge that `credentialsAt` has something for. A text that is no memory, or the memory of a
+   * session that lives here: nothing.
+   */
+  farewell(memory: string, credentialsAt: (hop: Hop) => Credentials | null, now: number): readonly Output[]
+
   request(order: RequestOrder, now: number): { readonly transaction: TransactionId; readonly outputs: readonly Output[] }
   respond(transaction: TransactionId, status: number, headers: readonly ExtraHeader[], body: Uint8Array, now: number): readonly Output[]
 
@@ -200,6 +212,11 @@ export function makeUserAgent(options: UserAgentOptions): UserAgent {
     reoffer: (id, body, now) => within(id, (session) => reoffer(agent, session, body, now)),
     answerOffer: (id, body, now) => within(id, (session) => (session.phase === 'established' ? accept(agent, session, body, now) : undefined)),
     rejectOffer: (id, status, now) => within(id, (session) => rejectOffer(agent, session, status, now)),
+    memoryOf: (id) => {
+      const session = agent.sessions.get(id)
+      return session === undefined ? null : memoryOf(session)
+    },
+    farewell: (memory, credentialsAt, now) => outputsOf(() => farewell(agent, memory, credentialsAt, now)),
     request: (order, now) => {
       const transaction = startRequest(agent, order, now)
       return { transaction, outputs: endpoint.outputs.splice(0) }
