@@ -86,7 +86,7 @@ describe('A phone that sends the law that it is not sent', () => {
 test('Two ears of different laws that are relayed the same packets both understand them', () => {
   const rig = makeRig(phone('agent'), phone('customer', { law: 'pcma' }), phone('second', { kind: 'conversation', law: 'pcma' }))
   const table = { agent: ['customer'], second: ['customer'], customer: ['agent'] }
-  for (const rows of [table, { second: table.second, ...table }]) {
+  for (const rows of [table, { second: table.second, agent: table.agent, customer: table.customer }]) {
     obey(rig, rows)
     const from = rig.now
     run(rig, 300)

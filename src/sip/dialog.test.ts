@@ -21,7 +21,7 @@ import {
   traffic,
   type Network,
   type Node,
-} from './network.test.ts'
+} from '../../test/sip-network.ts'
 import { parseUri } from './uri.ts'
 import type { Hop, Output, RequestOrder, UaEvent } from './user-agent.ts'
 

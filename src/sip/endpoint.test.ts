@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { headerValue, headerValues, NO_BODY, type SipMessage, type SipRequest, type SipResponse } from './message.ts'
-import { ANSWER, OFFER, OURS, PEER, bench, request, response, type Bench, type RequestLines } from './network.test.ts'
+import { ANSWER, OFFER, OURS, PEER, bench, request, response, type Bench, type RequestLines } from '../../test/sip-network.ts'
 import type { Hop, InviteOrder, SessionId, UaEvent } from './user-agent.ts'
 
 const spell = (messages: readonly SipMessage[]): string[] =>

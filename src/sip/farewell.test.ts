@@ -28,7 +28,7 @@ import {
   traffic,
   type Network,
   type Node,
-} from './network.test.ts'
+} from '../../test/sip-network.ts'
 import { FAREWELL_CSEQ_STEP, MAX_MEMORY_CHARS } from './session.ts'
 import type { Credentials, Hop, SessionId } from './user-agent.ts'
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { NO_BODY } from './message.ts'
-import { ANSWER, OFFER, answering, at, carryOut, count, established, run, runOut, story, traffic } from './network.test.ts'
+import { ANSWER, OFFER, answering, at, carryOut, count, established, run, runOut, story, traffic } from '../../test/sip-network.ts'
 
 test('a re-offer is answered: both sides know, and the call goes on', () => {
   const { network, alice, bob, call } = established()

@@ -17,7 +17,7 @@ import {
   story,
   type Network,
   type Node,
-} from './network.test.ts'
+} from '../../test/sip-network.ts'
 import { makeUserAgent, type Hop, type Output, type SessionId, type TransactionId, type UaEvent } from './user-agent.ts'
 
 /** A consumer without manners: answers, refuses, re-offers, hangs up or does nothing, as it comes. */

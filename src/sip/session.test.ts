@@ -20,7 +20,7 @@ import {
   story,
   theirs,
   traffic,
-} from './network.test.ts'
+} from '../../test/sip-network.ts'
 import type { SessionId } from './user-agent.ts'
 
 test('hanging up before anything came back ends at once, and the CANCEL waits for a provisional response (RFC 3261 §9.1)', () => {

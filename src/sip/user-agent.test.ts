@@ -13,7 +13,7 @@ import {
   type Network,
   type Node,
   type Weather,
-} from './network.test.ts'
+} from '../../test/sip-network.ts'
 import type { SessionId } from './user-agent.ts'
 
 test('a call: INVITE, 100, 180, 200, ACK, BYE, 200, and each side is told in order', () => {

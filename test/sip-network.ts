@@ -3,9 +3,9 @@
  * seeded generator. No sockets, no sleeping; an hour of it takes milliseconds. Holds no tests of its own.
  */
 import assert from 'node:assert/strict'
-import { headerValue, headerValues, NO_BODY, type SipMessage } from './message.ts'
-import { parseMessage } from './parse.ts'
-import { fireAlarms, makeAlarm, nextAlarm, setAlarm, type AlarmQueue } from './transaction.ts'
+import { headerValue, headerValues, NO_BODY, type SipMessage } from '../src/sip/message.ts'
+import { parseMessage } from '../src/sip/parse.ts'
+import { fireAlarms, makeAlarm, nextAlarm, setAlarm, type AlarmQueue } from '../src/sip/transaction.ts'
 import {
   makeUserAgent,
   type Credentials,
@@ -16,7 +16,7 @@ import {
   type UaEvent,
   type UserAgent,
   type UserAgentOptions,
-} from './user-agent.ts'
+} from '../src/sip/user-agent.ts'
 
 export interface Weather {
   readonly seed: number
