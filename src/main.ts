@@ -1,14 +1,14 @@
 /**
  * The wiring: builds every room, hands each what it needs, and takes the house down again in the right order.
  *
- * Start: database → recovery of what a crash left → phones and trunks → callbacks → HTTP. Stop (drain) the other way round:
+ * Start: database → phones and trunks → goodbye to whom a crash left in a call, and its records → callbacks → HTTP. Stop (drain) the other way round:
  * no new calls, live ones are hung up and recorded, their callbacks get a chance to go out, then everything closes.
  */
 import { hexDigest, newCallbackSecret, newId, newToken } from './chance.ts'
 import { accountsOf, type Config, dialRulesOf, type TrunkConfig } from './config.ts'
 import { addressIn } from './contract/numbers.ts'
 import { makeControl } from './control/control.ts'
-import { recover } from './control/recovery.ts'
+import { closeCrashed, findCrashed, memoriesOf } from './control/recovery.ts'
 import type { Decision } from './domain/call.ts'
 import type { AccountId } from './domain/ids.ts'
 import { makeMediaPlane } from './engine/native/media-thread.ts'
@@ -53,8 +53,7 @@ export async function startHouse(config: Config, log: Log): Promise<House> {
     const database = await openDatabase({ data: config.data, log })
     undo.push(() => database.close())
     await database.claim(NODE)
-    const crashed = await recover({ database, node: NODE, callbacksOf })
-    if (crashed.length > 0) log.warn({ calls: crashed.length }, 'calls that were live when the server died are closed; their callbacks go out')
+    const crashed = await findCrashed({ database, node: NODE })
 
     const media = makeMediaPlane({ ...config.rtp, onTrouble: (message) => log.error({}, message) })
     const engine = makeNativeEngine({
@@ -70,6 +69,9 @@ export async function startHouse(config: Config, log: Log): Promise<House> {
     })
     await engine.start((event) => control.onEngineEvent(event))
     undo.push(() => engine.stop())
+    await engine.farewell(memoriesOf(crashed))
+    await closeCrashed(crashed, { database, node: NODE, callbacksOf })
+    if (crashed.length > 0) log.warn({ calls: crashed.length }, 'calls that were live when the server died are closed: their phones are told, their callbacks go out')
 
     const worker = makeWebhookWorker({
       database, node: NODE, now, log, allow: config.callbacks.allow, schedule: config.callbacks.retrySeconds.map((seconds) => seconds * 1000),

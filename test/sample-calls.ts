@@ -30,7 +30,7 @@ export function sampleCall(change: Partial<Call> = {}): Call {
     lastAction: '',
     createdAt: T0,
     updatedAt: T0 + 2000,
-    state: { status: 'answered', answeredAt: T0 + 2000 },
+    state: { status: 'answered', answeredAt: T0 + 2000, memory: '{"version":1}' },
     ringMs: 30_000,
     limitMs: 14_400_000,
     subscription: null,
@@ -116,7 +116,7 @@ const leg: fc.Arbitrary<Leg> = fc
       lastAction: fc.constantFrom('', 'listen', 'whisper', 'barge', 'hangup'),
       state: fc.oneof(
         fc.constant({ status: 'ringing' as const }),
-        fc.record({ status: fc.constant('answered' as const), answeredAt: time }),
+        fc.record({ status: fc.constant('answered' as const), answeredAt: time, memory: fc.option(text) }),
         fc.record({ status: fc.constant('ended' as const), endedAt: time, answeredAt: fc.option(time), cause }),
       ),
     }),

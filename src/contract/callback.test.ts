@@ -83,7 +83,7 @@ test('[C26] every value is a string in both encodings, and nothing is missing', 
 })
 
 test('[C26] answered has no EndTime, is in progress and has no duration', () => {
-  const answered: Leg = { ...whispered, state: { status: 'answered', answeredAt: ist('2021-02-08 19:34:01') } }
+  const answered: Leg = { ...whispered, state: { status: 'answered', answeredAt: ist('2021-02-08 19:34:01'), memory: null } }
   const body = JSON.parse(legCallback(liveCall, answered, 'answered', OPTIONS).body)
   assert.deepEqual(
     [body.EventType, body.EndTime, body.Status, body.OnCallDuration, body.StartTime],
@@ -164,7 +164,7 @@ test('[C32] in multipart its legs are flattened', async () => {
   assert.equal(form.Legs, undefined)
 })
 
-const talking: Leg = { ...customerLeg, state: { status: 'answered', answeredAt: ist('2020-12-22 17:31:20') } }
+const talking: Leg = { ...customerLeg, state: { status: 'answered', answeredAt: ist('2020-12-22 17:31:20'), memory: null } }
 
 test('[C32] when the first party answers, the second has no status yet; when the second does, both are in progress', () => {
   const first = callBody(liveCall, 'answered')

@@ -143,7 +143,7 @@ test('[C31] details leave supervisors out, and a party that does not exist has a
 })
 
 test('[C31] while two parties talk, their conversation is counted up to now', () => {
-  const talking: Leg = { ...customerLeg, state: { status: 'answered', answeredAt: ist('2020-12-22 17:31:20') } }
+  const talking: Leg = { ...customerLeg, state: { status: 'answered', answeredAt: ist('2020-12-22 17:31:20'), memory: null } }
   const call = { ...liveCall, legs: [agentLeg, talking] }
   const details = (callResource(call, JSON_OPTIONS, { now: ist('2020-12-22 17:31:50') }).Call as WireObject).Details as WireObject
   assert.equal(details.ConversationDuration, 30)

@@ -8,12 +8,12 @@ import type { ConnectCommand, MonitorCommand } from '../domain/commands.ts'
 import { DomainError, type DomainErrorCode } from '../domain/errors.ts'
 import type { AccountId, CallId, LegId } from '../domain/ids.ts'
 import { MODES, type Mode } from '../domain/leg.ts'
-import { type FakeEngine, makeFakeEngine } from '../engine/fake.ts'
+import { type FakeEngine, fakeMemory, makeFakeEngine } from '../engine/fake.ts'
 import type { Database, Sql } from '../store/database.ts'
 import { beat } from '../store/nodes.ts'
 import type { CallbackRow } from '../store/outbox.ts'
 import { type Idempotency, makeControl, type RunningControl } from './control.ts'
-import { recover } from './recovery.ts'
+import { closeCrashed, findCrashed, memoriesOf, type RecoveryOptions } from './recovery.ts'
 
 let shared: Awaited<ReturnType<typeof openTestDatabase>>
 before(async () => {
@@ -278,16 +278,41 @@ test('a call to a number without a phone, or while draining, is refused', async 
   assert.deepEqual(here.engine.legs().filter((leg) => leg.callId === late.callId), [])
 })
 
+const recovery = (here: House & { readonly node: string }): RecoveryOptions => ({
+  database: here.database,
+  node: here.node,
+  callbacksOf: (decision) => rows(decision, () => `r${here.node}${decision.notices.length}${Math.floor(performance.now() * 1e6)}`),
+})
+
 test('[C27] after a crash the next start closes what was live, with one terminal callback each, and finds nothing the second time', async () => {
   const here = await house()
   const { callId, supervisor } = await monitored(here)
   await beat(here.database.sql, here.node, here.clock.now + 5000)
-  const again = { database: here.database, node: here.node, callbacksOf: (decision: Decision) => rows(decision, () => `r${here.node}${decision.notices.length}${Math.floor(performance.now() * 1e6)}`) }
-  assert.deepEqual((await recover(again)).map(({ id }) => id), [callId])
-  assert.deepEqual(await recover(again), [])
+  const again = recovery(here)
+  const crashed = await findCrashed(again)
+  assert.deepEqual(crashed.map(({ id }) => id), [callId])
+  await closeCrashed(crashed, again)
+  assert.deepEqual(await findCrashed(again), [])
   const next = await house(here.node)
   const closed = await next.control.call(ACME, callId)
   assert.deepEqual(closed.legs.map(({ state }) => state.status === 'ended' && [state.cause, state.endedAt]), Array(3).fill(['failed', here.clock.now + 5000]))
   assert.deepEqual(await outbox(here, callId), [`answered ${supervisor}`, 'terminal call', `terminal ${supervisor}`].sort())
 })
 
+test('after a crash there is a memory of every leg that had picked up and not left, until the call is closed', async () => {
+  const here = await house()
+  const { agent, customer, supervisor, callId } = await monitored(here)
+  const late = await here.control.createMonitorLeg(ACME, callId, listen, null)
+  const gone = await monitored(here)
+  here.engine.ends(gone.supervisor, 'completed')
+  await here.control.settled()
+  const expected = [agent, customer, supervisor, gone.agent, gone.customer].map(fakeMemory)
+  assert(!expected.includes(fakeMemory(late.leg.id)), 'who still rings is not in the call')
+  const crashed = await findCrashed(recovery(here))
+  assert.deepEqual(memoriesOf(crashed).toSorted(), expected.toSorted())
+  assert.deepEqual(memoriesOf(await findCrashed(recovery(here))).toSorted(), expected.toSorted(), 'a start that failed half-way finds them again')
+  await closeCrashed(crashed, recovery(here))
+  assert.deepEqual(memoriesOf(await findCrashed(recovery(here))), [])
+  const kept = await here.database.sql.query('select 1 from leg join call on call.id = leg.call_id where node = $1 and memory is not null', [here.node])
+  assert.deepEqual(kept, [], 'nothing is kept of legs that have ended')
+})

@@ -143,7 +143,7 @@ function take(desk: Desk, event: EngineEvent): void {
     case 'ringing':
       return void steps.happen(callId, (call) => onRinging(call, legId))
     case 'answered':
-      return void steps.happen(callId, (call) => onAnswered(call, legId, desk.newId() as LegId, now()))
+      return void steps.happen(callId, (call) => onAnswered(call, legId, { freshLegId: desk.newId() as LegId, memory: event.memory }, now()))
     case 'ended':
       return void steps.happen(callId, (call) => onEnded(call, legId, event.cause, now()))
   }

@@ -6,7 +6,7 @@ import type { Address } from './address.ts'
 import { type Call, conversationMs, type Decision, hasConversed, type Order } from './call.ts'
 import { addMonitor, changeMode, connect, hangUp, type MonitorCommand } from './commands.ts'
 import { DomainError, type DomainErrorCode } from './errors.ts'
-import { closeAfterCrash, incoming, nextDeadline, onAnswered, onDeadline, onEnded, onRinging } from './events.ts'
+import { closeAfterCrash, incoming, nextDeadline, onAnswered, onDeadline, onEnded, onRinging, type PickUp } from './events.ts'
 import type { AccountId, CallId, LegId } from './ids.ts'
 import { type EndCause, isLive, type Leg, MODES, type Mode, onCallMs, type Subscription } from './leg.ts'
 
@@ -24,13 +24,14 @@ function dialled(): Call {
   const command = { from: at('client:priya'), to: at('+919876543210'), callerId: at('+918012345678'), ringMs: RING_MS, limitMs: LIMIT_MS, subscription: both, customField: 'mine' }
   return connect(command, { callId: 'call' as CallId, legId: FROM, account }, 1000).call
 }
-const fromAnswered = (): Call => onAnswered(dialled(), FROM, TO, 2000).call
-const talking = (): Call => onAnswered(fromAnswered(), TO, leg('unused'), 3000).call
+const fresh = (freshLegId: LegId): PickUp => ({ freshLegId, memory: null })
+const fromAnswered = (): Call => onAnswered(dialled(), FROM, fresh(TO), 2000).call
+const talking = (): Call => onAnswered(fromAnswered(), TO, fresh(leg('unused')), 3000).call
 const wanted = (mode: Mode, target: string | null = null): MonitorCommand => ({
   mode, phone: at('client:boss'), targetLegId: target === null ? null : leg(target), callerId: null, ringMs: RING_MS, limitMs: LIMIT_MS, subscription: both, customField: null,
 })
 const ringingMonitor = (mode: Mode, target: string | null = null): Call => addMonitor(talking(), wanted(mode, target), SUP, { maxMonitors: 10 }, 4000).call
-const monitored = (mode: Mode, target: string | null = null): Call => onAnswered(ringingMonitor(mode, target), SUP, leg('unused'), 5000).call
+const monitored = (mode: Mode, target: string | null = null): Call => onAnswered(ringingMonitor(mode, target), SUP, fresh(leg('unused')), 5000).call
 const calledIn = (destination: string | null = 'client:priya', agentIs: 'caller' | 'dialled' = 'dialled'): Decision =>
   incoming({
     callId: 'call' as CallId, accountId: 'acme' as AccountId, callerLegId: FROM, dialledLegId: TO, from: at('+919999999999'), dialled: at('+918012345678'),
@@ -62,10 +63,10 @@ test('[C30] connect dials From alone; To is dialled when From has answered, and 
   const command = { from: at('client:priya'), to: at('+919876543210'), callerId: at('+918012345678'), ringMs: RING_MS, limitMs: LIMIT_MS, subscription: both, customField: null }
   const first = connect(command, { callId: 'call' as CallId, legId: FROM, account }, 1000)
   assert.deepEqual(said(first.orders), ['dial from client:priya as +918012345678'])
-  const second = onAnswered(first.call, FROM, TO, 2000)
+  const second = onAnswered(first.call, FROM, fresh(TO), 2000)
   assert.deepEqual(said(second.orders), ['dial to +919876543210 as +918012345678', 'hear from<'])
   assert.deepEqual(told(second), ['answered of the call'])
-  const third = onAnswered(second.call, TO, leg('unused'), 3000)
+  const third = onAnswered(second.call, TO, fresh(leg('unused')), 3000)
   assert.deepEqual(said(third.orders), ['hear from<to to<from'])
   assert.deepEqual(told(third), ['answered of the call'])
   assert.deepEqual(third.call.legs.map(({ id, origin }) => [id, origin]), [['from', 'outbound'], ['to', 'outbound-dial']])
@@ -82,9 +83,9 @@ test('an incoming call rings its destination, then the caller is told, answered,
   assert.deepEqual(said(first.orders), ['dial to client:priya as +919999999999'])
   const rung = onRinging(first.call, TO)
   assert.deepEqual(said(rung.orders), ['ring from'])
-  const picked = onAnswered(rung.call, TO, leg('unused'), 2000)
+  const picked = onAnswered(rung.call, TO, fresh(leg('unused')), 2000)
   assert.deepEqual(said(picked.orders), ['answer from', 'hear to<'])
-  assert.deepEqual(said(onAnswered(picked.call, FROM, leg('unused'), 2100).orders), ['hear from<to to<from'])
+  assert.deepEqual(said(onAnswered(picked.call, FROM, fresh(leg('unused')), 2100).orders), ['hear from<to to<from'])
 })
 
 test('an incoming call that goes nowhere is refused and recorded as failed', () => {
@@ -114,7 +115,7 @@ test('[C15] a supervisor is rung with the call’s caller id or their own, and j
   const rung = addMonitor(talking(), wanted('barge'), SUP, { maxMonitors: 10 }, 4000)
   assert.deepEqual(said(rung.orders), ['dial sup client:boss as +918012345678'])
   assert.deepEqual(told(rung), [])
-  const joined = onAnswered(rung.call, SUP, leg('unused'), 5000)
+  const joined = onAnswered(rung.call, SUP, fresh(leg('unused')), 5000)
   assert.deepEqual(said(joined.orders), ['hear from<to+sup to<from+sup sup<from+to'])
   assert.deepEqual(told(joined), ['answered of sup'])
   assert.deepEqual(said(addMonitor(talking(), { ...wanted('listen'), callerId: at('+911') }, SUP, { maxMonitors: 10 }, 4000).orders), ['dial sup client:boss as +911'])
@@ -140,7 +141,7 @@ for (const before of MODES) {
   test(`[C20] a leg that still rings keeps ${before} for its pick-up, and nothing sounds different`, () => {
     const changed = changeMode(ringingMonitor('listen'), SUP, before, 4500)
     assert.deepEqual(changed.orders, [])
-    assert.deepEqual(said(onAnswered(changed.call, SUP, leg('unused'), 5000).orders), said(changeMode(monitored(before), SUP, before, 5000).orders))
+    assert.deepEqual(said(onAnswered(changed.call, SUP, fresh(leg('unused')), 5000).orders), said(changeMode(monitored(before), SUP, before, 5000).orders))
   })
 }
 
@@ -222,14 +223,14 @@ test('late and unknown events decide nothing, and nothing moves', () => {
   for (const call of [over, talking()]) {
     for (const id of [leg('nobody'), ...(call === over ? [FROM, TO] : [])]) {
       nothingMoves(call, onRinging(call, id))
-      nothingMoves(call, onAnswered(call, id, leg('x'), 6000))
+      nothingMoves(call, onAnswered(call, id, fresh(leg('x')), 6000))
       nothingMoves(call, onEnded(call, id, 'failed', 6000))
     }
   }
-  nothingMoves(talking(), onAnswered(talking(), FROM, leg('x'), 6000))
+  nothingMoves(talking(), onAnswered(talking(), FROM, fresh(leg('x')), 6000))
   nothingMoves(talking(), onRinging(talking(), FROM))
   const ending = onEnded(ringingMonitor('barge'), FROM, 'completed', 5000).call
-  nothingMoves(ending, onAnswered(ending, SUP, leg('x'), 5001))
+  nothingMoves(ending, onAnswered(ending, SUP, fresh(leg('x')), 5001))
 })
 
 test('[C14] a call that is being hung up, or has no live leg, is not in progress for anybody', () => {
@@ -283,7 +284,7 @@ test('[C27] whatever happens in whatever order, each leg has one terminal notice
         let decision: Decision
         try {
           decision =
-            what === 'answer' ? onAnswered(call, id, leg(`fresh${now}`), now)
+            what === 'answer' ? onAnswered(call, id, fresh(leg(`fresh${now}`)), now)
             : what === 'end' ? onEnded(call, id, cause, now)
             : what === 'ring' ? onRinging(call, id)
             : what === 'mode' ? changeMode(call, id, mode, now)
@@ -303,4 +304,13 @@ test('[C27] whatever happens in whatever order, each leg has one terminal notice
       for (const { id, state, subscription } of call.legs) if (state.status === 'ended' && subscription) assert.equal(terminals.get(id), 1)
     }),
   )
+})
+
+test('what the engine wants to be reminded of stays with the leg as long as it is answered, and no longer', () => {
+  const { call } = onAnswered(dialled(), FROM, { freshLegId: TO, memory: 'a dialog' }, 2000)
+  const stateOf = (later: Call) => later.legs.find(({ id }) => id === FROM)?.state
+  assert.deepEqual(stateOf(call), { status: 'answered', answeredAt: 2000, memory: 'a dialog' })
+  assert.deepEqual(stateOf(onAnswered(call, FROM, { freshLegId: leg('x'), memory: 'another' }, 2500).call), stateOf(call), 'a second answer moves nothing')
+  assert.deepEqual(stateOf(onEnded(call, FROM, 'completed', 3000).call), { status: 'ended', endedAt: 3000, answeredAt: 2000, cause: 'completed' })
+  assert.deepEqual(stateOf(closeAfterCrash(call, 4000).call), { status: 'ended', endedAt: 4000, answeredAt: 2000, cause: 'failed' })
 })

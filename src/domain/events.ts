@@ -48,11 +48,18 @@ export function onRinging(call: Call, legId: LegId): Decision {
   return { call, orders: waiting.map((caller): Order => ({ kind: 'ring', legId: caller.id })), notices: [] }
 }
 
-/** A leg picked up: it joins the table, and whoever waited for it is dialled or answered. `freshLegId` is used when a leg must be dialled. */
-export function onAnswered(call: Call, legId: LegId, freshLegId: LegId, now: number): Decision {
+export interface PickUp {
+  /** Used when a leg must be dialled. */
+  readonly freshLegId: LegId
+  /** What the engine wants to be reminded of after a crash. */
+  readonly memory: string | null
+}
+
+/** A leg picked up: it joins the table, and whoever waited for it is dialled or answered. */
+export function onAnswered(call: Call, legId: LegId, { freshLegId, memory }: PickUp, now: number): Decision {
   const leg = lateOrLive(call, legId)
   if (leg === null || leg.state.status !== 'ringing' || call.state.status !== 'live') return nothing(call)
-  const answered: Leg = { ...leg, state: { status: 'answered', answeredAt: now }, updatedAt: now }
+  const answered: Leg = { ...leg, state: { status: 'answered', answeredAt: now, memory }, updatedAt: now }
   let next = withLeg(call, answered)
   const orders: Order[] = []
   if (leg.origin === 'outbound') {

@@ -8,7 +8,7 @@ import { type Leg, MODES, type Mode } from './leg.ts'
 
 const party = (name: string, origin: Leg['origin'] = 'outbound'): Leg => ({
   ...newLeg({ id: name as LegId, address: `client:${name}` as Address, origin, now: 0, ringMs: 1, limitMs: 1 }),
-  state: { status: 'answered', answeredAt: 0 },
+  state: { status: 'answered', answeredAt: 0, memory: null },
 })
 const customer = party('customer', 'outbound-dial')
 const agent = party('agent')

@@ -15,7 +15,8 @@ export type EndCause = 'completed' | 'busy' | 'no-answer' | 'failed' | 'canceled
 /** A leg is in exactly one of these; each carries only what is true in it. Times are epoch ms. */
 export type LegState =
   | { readonly status: 'ringing' }
-  | { readonly status: 'answered'; readonly answeredAt: number }
+  /** `memory`: what the engine wants to be reminded of if the server dies before the leg ends; opaque, null for nothing. */
+  | { readonly status: 'answered'; readonly answeredAt: number; readonly memory: string | null }
   | { readonly status: 'ended'; readonly endedAt: number; readonly answeredAt: number | null; readonly cause: EndCause }
 
 export type CallbackEvent = 'answered' | 'terminal'

@@ -5,7 +5,7 @@ import type { Account } from './account.ts'
 import type { Address } from './address.ts'
 import type { Call, Decision } from './call.ts'
 import { addMonitor, connect } from './commands.ts'
-import { incoming, onAnswered, onDeadline, onEnded, onRinging } from './events.ts'
+import { incoming, onAnswered, onDeadline, onEnded, onRinging, type PickUp } from './events.ts'
 import type { AccountId, CallId, LegId } from './ids.ts'
 import { isAnswered, isConversation, isLive, onCallMs } from './leg.ts'
 
@@ -21,8 +21,9 @@ const dialled = connect(
   { callId: 'call' as CallId, legId: id('from'), account },
   1000,
 ).call
-const half = onAnswered(dialled, id('from'), id('to'), 2000).call
-const talking = onAnswered(half, id('to'), id('unused'), 3000).call
+const fresh = (freshLegId: LegId): PickUp => ({ freshLegId, memory: null })
+const half = onAnswered(dialled, id('from'), fresh(id('to')), 2000).call
+const talking = onAnswered(half, id('to'), fresh(id('unused')), 3000).call
 const rung = addMonitor(
   talking,
   { mode: 'whisper', phone: at('client:s'), targetLegId: null, callerId: null, ...limits, ...quiet },
@@ -30,7 +31,7 @@ const rung = addMonitor(
   { maxMonitors: 10 },
   4000,
 ).call
-const monitored = onAnswered(rung, id('sup'), id('unused'), 5000).call
+const monitored = onAnswered(rung, id('sup'), fresh(id('unused')), 5000).call
 const ending = onEnded(monitored, id('from'), 'completed', 6000).call
 const ended = onEnded(onEnded(ending, id('to'), 'completed', 6001).call, id('sup'), 'completed', 6002).call
 const waiting = incoming(
@@ -48,7 +49,7 @@ const waiting = incoming(
   },
   1000,
 ).call
-const picked = onAnswered(waiting, id('to'), id('unused'), 2000).call
+const picked = onAnswered(waiting, id('to'), fresh(id('unused')), 2000).call
 
 const PHASES: Readonly<Record<string, Call>> = { dialled, half, talking, rung, monitored, ending, ended, waiting, picked }
 type Happening = 'ringing' | 'answered' | 'ended'
@@ -59,7 +60,7 @@ function happen(call: Call, what: Happening, leg: LegId): Decision {
     case 'ringing':
       return onRinging(call, leg)
     case 'answered':
-      return onAnswered(call, leg, id('fresh'), 9000)
+      return onAnswered(call, leg, fresh(id('fresh')), 9000)
     case 'ended':
       return onEnded(call, leg, 'completed', 9000)
   }

@@ -38,7 +38,13 @@ export type EngineEvent =
       readonly source: 'agent' | 'trunk'
     }
   | { readonly kind: 'ringing'; readonly callId: CallId; readonly legId: LegId }
-  | { readonly kind: 'answered'; readonly callId: CallId; readonly legId: LegId }
+  | {
+      readonly kind: 'answered'
+      readonly callId: CallId
+      readonly legId: LegId
+      /** What this engine wants to be reminded of, by `farewell`, if its process dies before the leg ends; opaque, null for nothing. */
+      readonly memory: string | null
+    }
   | { readonly kind: 'ended'; readonly callId: CallId; readonly legId: LegId; readonly cause: EndCause }
 
 export interface Engine {
@@ -55,4 +61,9 @@ export interface Engine {
   setHearing(callId: CallId, hearing: Hearing): Promise<void>
   /** Ends a leg: BYE, CANCEL, or a final response that says `cause` to an incoming caller. */
   hangUp(callId: CallId, legId: LegId, cause: EndCause): Promise<void>
+  /**
+   * Tells the far ends of legs that a former life of this process left behind that it is over. Resolves when that is under way;
+   * no event comes of it. A memory that is malformed, not this engine's, or of a leg that lives is ignored.
+   */
+  farewell(memories: readonly string[]): Promise<void>
 }

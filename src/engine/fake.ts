@@ -20,6 +20,7 @@ export type FakeOrder =
   | { readonly kind: 'answer'; readonly callId: CallId; readonly legId: LegId }
   | { readonly kind: 'set-hearing'; readonly callId: CallId; readonly hearing: Hearing }
   | { readonly kind: 'hang-up'; readonly callId: CallId; readonly legId: LegId; readonly cause: EndCause }
+  | { readonly kind: 'farewell'; readonly memories: readonly string[] }
 
 /** Somebody who calls in. */
 export interface FakeCaller {
@@ -109,8 +110,14 @@ function engineOf(fake: Fake): Engine {
       const leg = known(fake, callId, legId)
       if (leg) end(fake, leg, cause)
     },
+    async farewell(memories) {
+      take(fake, { kind: 'farewell', memories })
+    },
   }
 }
+
+/** What the fake wants to be reminded of: the leg. */
+export const fakeMemory = (legId: LegId): string => `the fake's leg ${legId}`
 
 function handsOf(fake: Fake, newId: () => string): Omit<FakeEngine, keyof Engine> {
   const { legs, tables, failures, orders } = fake
@@ -168,7 +175,7 @@ function known({ legs }: Fake, callId: CallId, legId: LegId): FakeLeg | null {
 
 function answer(fake: Fake, leg: FakeLeg): void {
   fake.legs.set(leg.legId, { ...leg, status: 'answered' })
-  emit(fake, { kind: 'answered', callId: leg.callId, legId: leg.legId })
+  emit(fake, { kind: 'answered', callId: leg.callId, legId: leg.legId, memory: fakeMemory(leg.legId) })
 }
 
 function end(fake: Fake, { callId, legId }: FakeLeg, cause: EndCause): void {

@@ -163,7 +163,7 @@ function makeScene(rig: Rig, events: readonly EngineEvent[], dialled: LegId[]): 
   const pickUp: Scene['pickUp'] = async ({ party, legId }) => {
     await party.answers()
     await happened(legId, 'answered')
-    change(legId, { state: { status: 'answered', answeredAt: 0 } })
+    change(legId, { state: { status: 'answered', answeredAt: 0, memory: null } })
   }
   return {
     ...{ rig, engine, callId, events, dial, ring, pickUp, applyTable, setMode, eventsOf },

@@ -305,6 +305,19 @@ const ORDERS: readonly Titled[] = [
     },
   ],
   [
+    'a farewell to legs that live, or by texts that are no memories, does nothing',
+    async (scene) => {
+      const cast = await trio(scene, 'listen')
+      const given = scene.events.map((event) => (event.kind === 'answered' ? event.memory : null)).filter((memory) => memory !== null)
+      const before = scene.events.length
+      await scene.engine.farewell([])
+      await scene.engine.farewell([...given, ...given, '', '{}', 'null', '\u0000', '{"version":1}', 'x'.repeat(100_000)])
+      await hearMode(scene, cast, 'listen')
+      assert.equal(scene.events.length, before)
+      for (const { party } of [cast.agent, cast.customer, cast.coach]) assert.equal(party.display(), 'talking')
+    },
+  ],
+  [
     'a table may name legs that do not exist',
     async (scene) => {
       const cast = await trio(scene, 'whisper')

@@ -114,7 +114,7 @@ const BROKEN: readonly { readonly promise: string; readonly test: string; readon
       start: (onEvent) =>
         fake.start((event) => {
           onEvent(event)
-          if (event.kind === 'ended') onEvent({ kind: 'answered', callId: event.callId, legId: event.legId })
+          if (event.kind === 'ended') onEvent({ kind: 'answered', callId: event.callId, legId: event.legId, memory: null })
         }),
     }),
   },
@@ -128,6 +128,11 @@ const BROKEN: readonly { readonly promise: string; readonly test: string; readon
         return fake.hangUp(callId, legId, cause)
       },
     }),
+  },
+  {
+    promise: 'a goodbye to who is in a call',
+    test: 'a farewell to legs that live, or by texts that are no memories, does nothing',
+    distort: (fake) => ({ ...fake, farewell: async () => fake.legs().forEach(({ legId }) => fake.ends(legId, 'completed')) }),
   },
   {
     promise: 'every end is the same',

@@ -84,7 +84,7 @@ export function makeFakeControl(now: () => number): FakeControl {
       const parties = { accountId, from, dialled, destination: agent, callerId: from, agentIs: 'dialled' } as const
       return keep(incoming({ ...ids, ...parties, ringMs: RING_MS, limitMs: LIMIT_MS }, now()).call)
     },
-    answer: (callId, legId) => keep(onAnswered(known(callId), legId, newId() as LegId, now()).call),
+    answer: (callId, legId) => keep(onAnswered(known(callId), legId, { freshLegId: newId() as LegId, memory: null }, now()).call),
     end: (callId, legId, cause) => keep(onEnded(known(callId), legId, cause, now()).call),
   }
 }

@@ -45,6 +45,7 @@ export interface LegRow extends SubscriptionRow {
   readonly updated_at: string
   readonly status: LegState['status']
   readonly answered_at: string | null
+  readonly memory: string | null
   readonly ended_at: string | null
   readonly cause: EndCause | null
   readonly ring_ms: number
@@ -87,6 +88,7 @@ export const LEG_COLUMNS: Readonly<Record<keyof LegRow, string>> = {
   updated_at: 'timestamptz',
   status: 'text',
   answered_at: 'timestamptz',
+  memory: 'text',
   ended_at: 'timestamptz',
   cause: 'text',
   ring_ms: 'integer',
@@ -138,6 +140,7 @@ export function legRow(leg: Leg, callId: CallId, position: number): LegRow {
     ...subscriptionRow(leg.subscription),
     status: state.status,
     answered_at: answeredAt === null ? null : toTimestamp(answeredAt),
+    memory: state.status === 'answered' ? state.memory : null,
     ended_at: state.status === 'ended' ? toTimestamp(state.endedAt) : null,
     cause: state.status === 'ended' ? state.cause : null,
   }
@@ -198,7 +201,7 @@ function legStateOf(row: LegRow): LegState {
     case 'ringing':
       return { status: 'ringing' }
     case 'answered':
-      return { status: 'answered', answeredAt: present(answeredAt) }
+      return { status: 'answered', answeredAt: present(answeredAt), memory: row.memory }
     case 'ended':
       return { status: 'ended', endedAt: fromTimestamp(present(row.ended_at)), answeredAt, cause: present(row.cause) }
   }

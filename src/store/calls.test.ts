@@ -67,6 +67,19 @@ for (const server of testServers()) {
       assert.deepEqual(await loadCall(sql, ACCOUNT, call.id), changed)
     })
 
+    test('what the engine wants to be reminded of is there with the live call, and gone from the row when the leg has ended', async () => {
+      const call = sampleCall()
+      await saveCall(sql, save(call))
+      const memories = () => sql.query<{ memory: string | null }>('select memory from leg where call_id = $1 order by position', [call.id])
+      assert.deepEqual(
+        (await memories()).map(({ memory }) => memory),
+        ['{"version":1}', '{"version":1}', null],
+      )
+      const over = { status: 'ended', endedAt: T0 + 9000, answeredAt: T0 + 2000, cause: 'failed' } as const
+      await saveCall(sql, save({ ...call, legs: call.legs.map((leg) => ({ ...leg, state: over })) }))
+      assert.ok((await memories()).every(({ memory }) => memory === null))
+    })
+
     test('saving the same call again rewrites no row', async () => {
       const call = sampleCall()
       await saveCall(sql, save(call))

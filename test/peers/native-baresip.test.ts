@@ -23,7 +23,7 @@ const AGENTS = [
 function legsOf(agent: LegId, customer: LegId, coach: LegId | null, mode: Mode): readonly Leg[] {
   const leg = (id: LegId, origin: Leg['origin']): Leg => ({
     ...newLeg({ id, origin, address: 'client:x' as Address, now: 0, ringMs: 0, limitMs: 0 }),
-    state: { status: 'answered', answeredAt: 0 },
+    state: { status: 'answered', answeredAt: 0, memory: null },
   })
   const parties = [leg(agent, 'outbound'), leg(customer, 'outbound-dial')]
   return coach === null ? parties : [...parties, { ...leg(coach, 'monitor'), monitoring: { mode, targetLegId: agent } }]

@@ -209,7 +209,9 @@ function happen(desk: LegDesk, leg: Leg, happening: Happening): void {
   leg.state = state
   for (const report of reports) {
     if (report.kind === 'ended') letGo(desk, leg, report.cause)
-    desk.report({ ...report, callId: leg.callId, legId: leg.legId })
+    const { callId, legId, session } = leg
+    if (report.kind === 'answered') desk.report({ ...report, callId, legId, memory: session === null ? null : desk.shell.memoryOf(session) })
+    else desk.report({ ...report, callId, legId })
   }
 }
 

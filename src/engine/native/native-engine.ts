@@ -11,14 +11,14 @@ import type { Address } from '../../domain/address.ts'
 import type { CallId, LegId } from '../../domain/ids.ts'
 import { makeDigestServer } from '../../sip/digest.ts'
 import { writeHostPort, writeUri } from '../../sip/uri.ts'
-import { type Hop, makeUserAgent, type UaEvent } from '../../sip/user-agent.ts'
+import { type Credentials, type Hop, makeUserAgent, type UaEvent } from '../../sip/user-agent.ts'
 import { NO_BODY } from '../../sip/message.ts'
 import type { Engine, EngineEvent } from '../engine.ts'
 import { type Door, makeDoor } from './door.ts'
-import { answer, askTheSilent, dial, giveUp, hangUp, type Leg, type LegDesk, legOf, onSessionEvent, ring, takeIn } from './legs.ts'
+import { answer, askTheSilent, dial, giveUp, hangUp, type Leg, type LegDesk, legOf, MAX_LEGS, onSessionEvent, ring, takeIn } from './legs.ts'
 import type { MediaPlane } from './media-plane.ts'
 import { makeRegistrar, type Registrar, sameHop } from './registrar.ts'
-import { type EngineAccount, readTrunk, type Trunk, type TrunkSettings, type World } from './routing.ts'
+import { credentialsOf, type EngineAccount, readTrunk, trunksAt, type Trunk, type TrunkSettings, type World } from './routing.ts'
 import { type EngineLog, isUnspecified, makeSipShell, outerAddress, type SipShell } from './sip-shell.ts'
 import { keepRegistered, type TrunkRegistrations } from './trunk.ts'
 
@@ -151,6 +151,9 @@ export function makeNativeEngine(options: NativeEngineOptions): NativeEngine {
     async hangUp(callId, legId, cause) {
       await withLeg(callId, legId, (desk, leg) => hangUp(desk, leg, cause))
     },
+    async farewell(memories) {
+      if (running !== null) sayFarewell(running.desk, memories)
+    },
     registrations: () =>
       registrar.all(options.now()).map(({ name, contact, hop, expiresAt }) => ({ name, contact: writeUri(contact), hop, expiresAt })),
     address: () => writeHostPort(shell.advertised()),
@@ -165,6 +168,15 @@ function endLost(desk: LegDesk, legIds: readonly LegId[]): void {
     const leg = desk.legs.get(legId)
     if (leg !== undefined) giveUp(desk, leg, 'its sound is lost')
   }
+}
+
+/** There were never more legs than `MAX_LEGS`; whatever is beyond is not of our making. */
+function sayFarewell({ shell, world }: LegDesk, memories: readonly string[]): void {
+  const credentialsAt = (hop: Hop): Credentials | null => {
+    const [trunk] = trunksAt(world, hop)
+    return trunk === undefined ? null : credentialsOf(trunk.settings)
+  }
+  for (const memory of memories.slice(0, MAX_LEGS)) shell.drive((agent, now) => agent.farewell(memory, credentialsAt, now))
 }
 
 function readTrunks({ trunks }: NativeEngineOptions): readonly Trunk[] {

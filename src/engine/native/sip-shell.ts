@@ -11,7 +11,7 @@ import { lookup } from 'node:dns/promises'
 import { connect, createServer, isIP, isIPv6, type Server, type Socket } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { type Framer, isKeepalive, makeFramer, PONG } from '../../sip/framing.ts'
-import type { Hop, Output, UaEvent, UserAgent } from '../../sip/user-agent.ts'
+import type { Hop, Output, SessionId, UaEvent, UserAgent } from '../../sip/user-agent.ts'
 import type { Target } from './routing.ts'
 
 const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
@@ -72,6 +72,7 @@ export interface SipShell {
   addresses(host: string): Promise<readonly string[]>
   /** The hop of a target: its first address. */
   resolve(target: Target): Promise<Hop | null>
+  memoryOf(session: SessionId): string | null
   /** Sessions that still owe somebody something. */
   pendingSessions(): number
   close(): Promise<void>
@@ -128,6 +129,7 @@ export function makeSipShell(options: SipShellOptions): SipShell {
       const [first] = await addresses(shell, host)
       return first === undefined ? null : { transport, host: first, port }
     },
+    memoryOf: (session) => shell.agent?.memoryOf(session) ?? null,
     pendingSessions: () => shell.agent?.counts().sessions ?? 0,
     close: () => close(shell),
   }

@@ -39,6 +39,8 @@ create table leg (
   updated_at timestamptz not null,
   status text not null check (status in ('ringing', 'answered', 'ended')),
   answered_at timestamptz,
+  -- What the engine wants to be reminded of if its process dies in mid-call.
+  memory text check (memory is null or status = 'answered'),
   ended_at timestamptz check ((ended_at is not null) = (status = 'ended')),
   cause text check ((cause is not null) = (status = 'ended')),
   ring_ms integer not null,

@@ -25,7 +25,7 @@ const base = {
 
 export const agentLeg: Leg = {
   ...base, id: legId('11111111111111111111111111111aaa'), address: number('+919876530240'), origin: 'outbound',
-  createdAt: ist('2020-12-22 17:31:06'), updatedAt: ist('2020-12-22 17:31:12'), state: { status: 'answered', answeredAt: ist('2020-12-22 17:31:12') },
+  createdAt: ist('2020-12-22 17:31:06'), updatedAt: ist('2020-12-22 17:31:12'), state: { status: 'answered', answeredAt: ist('2020-12-22 17:31:12'), memory: null },
 }
 
 export const customerLeg: Leg = {
