@@ -20,7 +20,7 @@ const SHADOWED = 'EARSHOT_SHADOWED'
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
 /** @param {string} version e.g. `22.18.0` */
-export function isNewEnough(version) {
+function isNewEnough(version) {
   const [major = 0, minor = 0] = version.split('.').map(Number)
   return major > NEEDED[0] || (major === NEEDED[0] && minor >= NEEDED[1])
 }

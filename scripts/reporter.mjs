@@ -4,7 +4,6 @@
  * Its one rule: nothing that went wrong is counted as anything but a failure: a file that crashes, hangs, holds no test
  * or throws after its tests ended is a failed test of its own. Suites and tests that only hold subtests are not counted.
  */
-import { relative } from 'node:path'
 import { inspect } from 'node:util'
 
 /** @typedef {{ file: string, name: string, text: string }} Remark */
@@ -107,5 +106,4 @@ export function printRemarks(results, print) {
   for (const { file, name } of failures) print(`  ${file}: ${name}`)
 }
 
-export const shortPath = (root, file) => relative(root, file)
 const indent = (text) => text.replace(/^/gm, '      ')

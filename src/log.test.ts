@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { makeLog, type LogLevel } from './log.ts'
-import { maskAddress, maskFields, maskNumber, maskText } from './mask.ts'
+import { maskFields, maskNumber, maskText } from './mask.ts'
 
 function captured(options: { readonly level?: LogLevel; readonly plain?: boolean } = {}) {
   const lines: string[] = []
@@ -38,7 +38,7 @@ test('a masked number keeps too few digits to be called, however it was written'
     assert.ok(maskNumber(number).replace(/\D/g, '').length <= 5)
     assert.ok(maskNumber(number).includes('*****'))
   }
-  assert.equal(maskAddress('client:priya'), 'client:***')
+  assert.equal(maskText('client:priya'), 'client:***')
 })
 
 test('no phone number survives in any string field, wherever it stands and whatever is around it', () => {

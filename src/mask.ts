@@ -33,9 +33,6 @@ export function maskNumber(number: string): string {
   return digits.length >= 10 ? `${plus}${digits.slice(0, 2)}*****${digits.slice(-3)}` : `${plus}*****${digits.slice(-2)}`
 }
 
-/** An `Address` of any kind, or what should have become one. */
-export const maskAddress = (address: string): string => maskText(address)
-
 /** Every number, URI, phone name and callback secret in a text; URLs are cut down to their origin. */
 export function maskText(text: string): string {
   if (SID.test(text)) return text
