@@ -14,14 +14,14 @@
  */
 import { SAMPLES_PER_MS, type Law } from './g711.ts'
 import { aim, isReachable, makeLatch, type Latch, type Source } from './latch.ts'
-import type { Source as Sound } from './mixer.ts'
+import type { Sound } from './mixer.ts'
 import { detach, makeOutlet, timelineAt, type Outlet, type Seed } from './outlet.ts'
 import { makeQueue, put, type FrameQueue } from './queue.ts'
 import { jitterMsOf, lostOf, makeReception, type Reception } from './reception.ts'
 
 /** A source is silent when it is later than a frame of the ear by this, plus its own jitter times four (up to a limit). */
-export const FILL_AFTER_MS = 5
-export const MAX_JITTER_ALLOWANCE_MS = 100
+const FILL_AFTER_MS = 5
+const MAX_JITTER_ALLOWANCE_MS = 100
 /** A phone that is ready to hear and was sent nothing for so long gets its first frame of silence. */
 export const FIRST_SILENCE_MS = 1000
 const MIN_PTIME_MS = 10

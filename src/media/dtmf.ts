@@ -3,7 +3,7 @@ import { putUint16, uint16 } from './rtp.ts'
 
 /** Event numbers 0 to 15 in order. */
 export const KEYS = '0123456789*#ABCD'
-export const KEY_PAYLOAD_BYTES = 4
+const KEY_PAYLOAD_BYTES = 4
 /** The end of a key is sent this often, so that the loss of one packet does not leave it hanging (RFC 4733 §2.5.1.4). */
 export const KEY_END_REPEATS = 3
 

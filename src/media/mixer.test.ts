@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { encode, encodeSample, LINEAR, SILENCE, type Law } from './g711.ts'
-import { mix, transcode, type Source } from './mixer.ts'
+import { mix, transcode, type Sound } from './mixer.ts'
 
 const LAWS: readonly Law[] = ['pcmu', 'pcma']
 const ALL = Uint8Array.from({ length: 256 }, (_, code) => code)
-const source = (law: Law, codes: Uint8Array, length = codes.length, from = 0): Source => ({ law, codes, from, length })
-const mixed = (law: Law, count: number, ...sources: readonly Source[]): number[] => {
+const source = (law: Law, codes: Uint8Array, length = codes.length, from = 0): Sound => ({ law, codes, from, length })
+const mixed = (law: Law, count: number, ...sources: readonly Sound[]): number[] => {
   const out = new Uint8Array(count)
   mix(sources, law, out, 0, count)
   return [...out]

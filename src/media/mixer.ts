@@ -6,7 +6,8 @@
  */
 import { encodeSample, LINEAR, pairTable, SILENCE, transcoding, type Law } from './g711.ts'
 
-export interface Source {
+/** Codes of G.711 that are to be heard: a packet's payload where it lies, or what a queue gave. */
+export interface Sound {
   readonly law: Law
   readonly codes: Uint8Array
   /** First code in `codes`. */
@@ -19,7 +20,7 @@ export interface Source {
  * Writes `count` codes of `law` to `out` from `at` on. Where no source is left, the law's quietest code.
  * `out` may be the bytes of a source at the same place: each code is read before it is written.
  */
-export function mix(sources: readonly Source[], law: Law, out: Uint8Array, at: number, count: number): void {
+export function mix(sources: readonly Sound[], law: Law, out: Uint8Array, at: number, count: number): void {
   let done = 0
   while (done < count) {
     const present = sources.filter((source) => source.length > done)
@@ -36,7 +37,7 @@ export function transcode(codes: Uint8Array, from: number, to: number, law: Law,
   for (let i = from; i < to; i++) codes[i] = table[codes[i] ?? 0] ?? 0
 }
 
-function mixRange(sources: readonly Source[], law: Law, out: Uint8Array, at: number, from: number, to: number): void {
+function mixRange(sources: readonly Sound[], law: Law, out: Uint8Array, at: number, from: number, to: number): void {
   const [a, b] = sources
   if (a === undefined) out.fill(SILENCE[law], at + from, at + to)
   else if (b === undefined) {

@@ -15,7 +15,7 @@ import { arm, canHear, type Conversation, type SoundLeg, type Terms } from './co
 import { parseKey } from './dtmf.ts'
 import { lawOf, PAYLOAD_TYPE, SAMPLES_PER_MS, type Law } from './g711.ts'
 import { admit, isReachable, isSame, targetOf, type Source } from './latch.ts'
-import { mix, transcode, type Source as SoundSource } from './mixer.ts'
+import { mix, transcode, type Sound } from './mixer.ts'
 import { generated, inserted, relayed, timelineAt, withheld, type Stamp } from './outlet.ts'
 import { MAX_FRAME_SAMPLES, put, take } from './queue.ts'
 import { noteReport, receive, reportBlock, type Arrival } from './reception.ts'
@@ -23,9 +23,9 @@ import { buildReport, parseRtcp } from './rtcp.ts'
 import { laterTimestamp, parseRtp, RTP_HEADER_BYTES, writeRtpHeader, type RtpPacket } from './rtp.ts'
 
 /** A clock that is later than this skips the frames it missed instead of sending them in a burst. */
-export const STALL_MS = 60
+const STALL_MS = 60
 /** Timers may fire up to a millisecond early. */
-export const TICK_SLACK_MS = 1
+const TICK_SLACK_MS = 1
 /** Longest time for which a phone that may hear is sent nothing: a third of the 15 s that RFC 6263 §4 reckons with. */
 export const KEEP_ALIVE_MS = 5000
 /** Static payload type of comfort noise (RFC 3551 §6). */
@@ -134,7 +134,7 @@ function contentOf(packet: RtpPacket, bytes: Uint8Array, terms: Terms): Content 
 function passSound(passing: Passing, law: Law): void {
   const { mouth, packet, arrival, bytes, now } = passing
   const { payloadStart: from, payloadEnd: to } = packet
-  const sound: SoundSource = { law, codes: bytes, from, length: to - from }
+  const sound: Sound = { law, codes: bytes, from, length: to - from }
   mouth.frame = sound.length
   // Nothing relays a supervisor's packets, so these bytes are not rewritten and may be kept.
   if (mouth.kind === 'monitor' && arrival !== 'late') mouth.latest = { sound, at: now }
@@ -150,7 +150,7 @@ function passSound(passing: Passing, law: Law): void {
 }
 
 /** The packet goes on in its own bytes: other header, same payload unless laws differ or another mouth is folded in. */
-function relay(ear: SoundLeg, { packet, arrival, now, send }: Passing, sound: SoundSource): void {
+function relay(ear: SoundLeg, { packet, arrival, now, send }: Passing, sound: Sound): void {
   if (ear.terms === null) return
   const { codes: bytes, from, length } = sound
   const { law } = ear.terms
@@ -188,7 +188,7 @@ function sendDue(ear: SoundLeg, terms: Terms, due: number, now: number, send: Se
 function sendFrame(
   ear: SoundLeg,
   terms: Terms,
-  sources: readonly SoundSource[],
+  sources: readonly Sound[],
   { time, now, send }: { readonly time: number; readonly now: number; readonly send: Send },
 ): void {
   const samples = Math.round(terms.ptimeMs * SAMPLES_PER_MS)
@@ -198,8 +198,8 @@ function sendFrame(
   emit(ear, { type: PAYLOAD_TYPE[terms.law], stamp, bytes, from: RTP_HEADER_BYTES, to: bytes.length, now }, send)
 }
 
-function takeAll(ear: SoundLeg, samples: number, now: number): SoundSource[] {
-  const sources: SoundSource[] = []
+function takeAll(ear: SoundLeg, samples: number, now: number): Sound[] {
+  const sources: Sound[] = []
   for (const queue of ear.queues.values()) {
     const length = take(queue, queue.taking, samples, now)
     if (length > 0) sources.push({ law: queue.law, codes: queue.taking, from: 0, length })

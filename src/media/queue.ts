@@ -12,7 +12,7 @@
  * Codes of G.711 in the law of the mouth's latest packet; 8 samples are a millisecond.
  */
 import { SAMPLES_PER_MS, transcoding, type Law } from './g711.ts'
-import type { Source } from './mixer.ts'
+import type { Sound } from './mixer.ts'
 
 /** Two frames of 20 ms, or one frame of each side where those are longer. */
 export const QUEUE_MIN_LIMIT = 2 * 20 * SAMPLES_PER_MS
@@ -70,7 +70,7 @@ export function makeQueue(now: number): FrameQueue {
 }
 
 /** Adds a packet's samples. What is longer than `MAX_FRAME_SAMPLES` is cut. A mouth that changes its law keeps what waits. */
-export function put(queue: FrameQueue, { law, codes, from, length }: Source, now: number): void {
+export function put(queue: FrameQueue, { law, codes, from, length }: Sound, now: number): void {
   const count = Math.min(length, MAX_FRAME_SAMPLES)
   if (count <= 0) return
   if (queue.law !== law) rewrite(queue, law)
@@ -107,12 +107,6 @@ export function take(queue: FrameQueue, target: Uint8Array, count: number, now: 
   if (given < count) starve(queue)
   else shrink(queue, count, now)
   return given
-}
-
-/** Throws everything away, uncounted: the ear may not hear this any more. */
-export function clear(queue: FrameQueue): void {
-  discard(queue, queue.length)
-  queue.dry = true
 }
 
 /** Most samples that may wait. */

@@ -8,7 +8,7 @@ import { putUint16, putUint32, uint16, uint32 } from './rtp.ts'
 
 /** RFC 3550 §6.2 asks for 5 s between reports. */
 export const REPORT_MS = 5000
-export const MAX_RTCP_BYTES = 1500
+const MAX_RTCP_BYTES = 1500
 
 const SENDER_REPORT = 200
 const RECEIVER_REPORT = 201
