@@ -4,7 +4,7 @@
  * It keeps the last seconds of sound in the order of the sender (loopback needs no jitter buffer) and asks a Goertzel filter.
  * Pure: the time of arrival is an argument.
  */
-import { decode, type Law, PAYLOAD_TYPE, SAMPLES_PER_MS } from '../media/g711.ts'
+import { decode, lawOf, SAMPLES_PER_MS } from '../media/g711.ts'
 import { FLOOR_DB, powerDb } from '../media/tone.ts'
 import { keyOf, parseKey } from '../media/dtmf.ts'
 import { lostOf, makeReception, receive } from '../media/reception.ts'
@@ -144,11 +144,6 @@ export function makeEar({ digitsPayloadType, capturePackets }: EarOptions): Ear 
     counters: () => ({ packets, lost: lostOf(reception), strange, disordered }),
     captured: () => [...captured],
   }
-}
-
-function lawOf(payloadType: number): Law | null {
-  if (payloadType === PAYLOAD_TYPE.pcmu) return 'pcmu'
-  return payloadType === PAYLOAD_TYPE.pcma ? 'pcma' : null
 }
 
 function joined(pieces: readonly Piece[]): Int16Array {

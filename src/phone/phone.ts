@@ -61,7 +61,7 @@ export interface Phone {
 }
 
 /** Live calls of one phone at most; a further one finds it busy. */
-export const MAX_SESSIONS = 128
+const MAX_SESSIONS = 128
 const REGISTERED_SECONDS = 300
 /** How long `stop` waits for far ends to agree, ms. */
 const GOODBYE_MS = 300

@@ -3,7 +3,7 @@
  *
  * Lines it does not know are skipped; what it cannot use is null and is refused with 488.
  */
-import { type Law, PAYLOAD_TYPE } from '../media/g711.ts'
+import { type Law, lawOf, PAYLOAD_TYPE } from '../media/g711.ts'
 
 /** Which way sound may flow, from the side that says it. */
 export type Direction = 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive'
@@ -57,7 +57,7 @@ export function readDescription(body: Uint8Array): Description | null {
   const [, port, protocol, ...types] = (media[0] ?? '').trim().split(/[ =]/).slice(1)
   const host = connection(media) ?? connection(session)
   if (protocol !== 'RTP/AVP' || host === null || !/^\d{1,5}$/.test(port ?? '')) return null
-  const laws = types.map((type) => lawOf(Number(type), media)).filter((law) => law !== null)
+  const laws = types.map((type) => namedLaw(Number(type), media)).filter((law) => law !== null)
   return {
     host,
     laws,
@@ -90,9 +90,10 @@ const codecOf = (type: number, lines: readonly string[]): string | undefined =>
     ?.slice(`a=rtpmap:${type} `.length)
     .toLowerCase()
 
-function lawOf(type: number, lines: readonly string[]): Law | null {
-  if (type === PAYLOAD_TYPE.pcmu) return 'pcmu'
-  if (type === PAYLOAD_TYPE.pcma) return 'pcma'
+/** By its static number, or by the name that an rtpmap gives a dynamic one. */
+function namedLaw(type: number, lines: readonly string[]): Law | null {
+  const fixed = lawOf(type)
+  if (fixed !== null) return fixed
   const codec = codecOf(type, lines)
   return codec === 'pcmu/8000' ? 'pcmu' : codec === 'pcma/8000' ? 'pcma' : null
 }

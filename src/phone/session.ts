@@ -22,7 +22,7 @@ export interface SessionEnd {
 }
 
 /** The window that `hears` looks at, ms: long enough to tell tones apart, short enough to see a change soon. */
-export const HEARING_WINDOW_MS = 200
+const HEARING_WINDOW_MS = 200
 
 export interface Session {
   readonly id: SessionId
