@@ -8,6 +8,8 @@ import { isIP, isIPv4, isIPv6 } from 'node:net'
 import { z } from 'zod'
 import { clientAddress, type Address } from './domain/address.ts'
 import type { AccountId } from './domain/ids.ts'
+import { parseAllowRule } from './webhooks/allow-rule.ts'
+import { isSecret } from './webhooks/signature.ts'
 
 /** A host and a port that a rule names; port null means every port. */
 interface HostRule {
@@ -28,11 +30,6 @@ const PREFIX = /^\+\d{0,15}$/
 const HOST_NAME = /^(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*$/
 const SIP_TARGET = /^sip:(\[[0-9A-Fa-f:.]+\]|[^:@/;?[\]]+)(?::(\d{1,5}))?$/
 const SIP_URI = /^sip:(?:[^@\s]+@)?(\[[0-9A-Fa-f:.]+\]|[^:@/;?[\]\s]+)(?::(\d{1,5}))?(?:;transport=(?:udp|tcp))?$/i
-/** Standard Webhooks: 24 to 64 random bytes in base64. */
-const SECRET = /^whsec_(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?$/
-const MIN_SECRET_BYTES = 24
-const MAX_SECRET_BYTES = 64
-
 const isAbsent = (input: unknown): boolean => input === undefined
 
 /** Text that must be written; `wrong` completes "key …" and ends with an example. */
@@ -101,7 +98,7 @@ const accountNumber = z.preprocess(
 
 const timeZone = text('Asia/Kolkata').refine(isTimeZone, { error: 'is not an IANA time zone; write e.g. Asia/Kolkata' })
 
-const callbackSecret = text('whsec_…').refine(isCallbackSecret, {
+const callbackSecret = text('whsec_…').refine(isSecret, {
   error: 'must be whsec_ and 24 to 64 bytes in base64; make one with: echo "whsec_$(head -c 32 /dev/urandom | base64)"',
 })
 
@@ -150,7 +147,7 @@ const dialRule = text('+91').transform((value, context): { readonly prefix: stri
   return z.NEVER
 })
 
-const callbackRule = text('10.0.0.0/8').refine(isAddressBlock, {
+const callbackRule = text('10.0.0.0/8').refine((value) => parseAllowRule(value) !== null, {
   error: 'must be an IP address or block, with or without a port; write e.g. 127.0.0.1, 10.0.0.0/8 or "[fd00::/8]:8443"',
 })
 
@@ -207,11 +204,6 @@ function isTimeZone(value: string): boolean {
   }
 }
 
-function isCallbackSecret(value: string): boolean {
-  const bytes = Buffer.from(value.slice('whsec_'.length), 'base64').length
-  return SECRET.test(value) && bytes >= MIN_SECRET_BYTES && bytes <= MAX_SECRET_BYTES
-}
-
 function hostRule(match: RegExpExecArray | null): HostRule | null {
   const written = match?.[1]
   if (written === undefined) return null
@@ -225,18 +217,4 @@ const sipTarget = (value: string): HostRule | null => hostRule(SIP_TARGET.exec(v
 
 function isTrunkUri(value: string): boolean {
   return hostRule(SIP_URI.exec(value)) !== null
-}
-
-/** `10.0.0.0/8`, `127.0.0.1:9000`, `::1`, `[fd00::/8]:8443`. */
-function isAddressBlock(value: string): boolean {
-  const bracketed = /^\[([^\]]+)\](?::(\d{1,5}))?$/.exec(value)
-  const v4 = /^([\d.]+(?:\/\d{1,2})?)(?::(\d{1,5}))?$/.exec(value)
-  const match = bracketed ?? v4
-  const [address = '', bits] = (match?.[1] ?? value).split('/')
-  const family = isIP(address)
-  const widest = family === 4 ? 32 : 128
-  const prefixBits = bits === undefined ? widest : /^\d{1,3}$/.test(bits) ? Number(bits) : -1
-  const port = match?.[2] === undefined ? null : Number(match[2])
-  const portFits = port === null || (port >= 1 && port <= MAX_PORT)
-  return family !== 0 && prefixBits >= 0 && prefixBits <= widest && portFits
 }

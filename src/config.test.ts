@@ -242,10 +242,7 @@ const WRONG: readonly (readonly [string, readonly string[]])[] = [
     `${MINIMAL}trunks: [{name: op, uri: "http://x"}]`,
     ['2: trunks[0].uri must be the SIP address of the operator; write e.g. sip:sip.operator.example:5060'],
   ],
-  [
-    `${MINIMAL}trunks: [{name: op, uri: "sip:x", register: maybe}]`,
-    ['2: trunks[0].register must be one of true, false; write e.g. true'],
-  ],
+  [`${MINIMAL}trunks: [{name: op, uri: "sip:x", register: maybe}]`, ['2: trunks[0].register must be one of true, false; write e.g. true']],
   [
     `${MINIMAL}trunks: [{name: op, uri: "sip:x", username: u}]`,
     ['2: trunks[0].username needs a password beside it; write e.g. password: ${TRUNK_PASSWORD}'],
@@ -263,7 +260,7 @@ const WRONG: readonly (readonly [string, readonly string[]])[] = [
         ['2: dial.allow[0] must be a prefix with + or a SIP host; write e.g. "+91", sip:127.0.0.1 or sip:[::1]:5060'],
       ] as const,
   ),
-  ...['localhost', '10.0.0.0/33', '10.0.0', '10.0.0.1:0', '::1/129', '[::1]:99999', 'fd00::/x', ''].map(
+  ...['localhost', '10.0.0.0/33', '10.0.0', '10.0.0.1:0', '::1/129', '[::1]:99999', 'fd00::/x', 'fe80::1%eth0', ''].map(
     (rule) =>
       [
         `${MINIMAL}callbacks: {allow: ["${rule}"]}`,

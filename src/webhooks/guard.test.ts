@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { Socket } from 'node:net'
 import { after, before, test } from 'node:test'
-import { type Lookup, makeAddressGuard, parseAllowRule } from './guard.ts'
+import { parseAllowRule } from './allow-rule.ts'
+import { type Lookup, makeAddressGuard } from './guard.ts'
 import { makeSender } from './sender.ts'
 
 /** What sockets were asked to connect to; nothing leaves. */
@@ -204,6 +205,7 @@ test('rules of the allow-list are addresses or blocks with an optional port; any
     '[fd00::]/8',
     '[1.2.3.4]:1x',
     '::1:x',
+    'fe80::1%eth0',
     '256.1.1.1',
     ' 1.2.3.4',
     '1.2.3.4/',

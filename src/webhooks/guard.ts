@@ -9,26 +9,15 @@ import { lookup as systemLookup, type LookupAddress, type LookupOptions } from '
 import { isIP, type LookupFunction } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { buildConnector } from 'undici'
+import { type Block, parseAllowRule, within } from './allow-rule.ts'
 
 /** The address of a receiver was refused; nothing has been sent. */
 export class AddressRefused extends Error {
   override readonly name = 'AddressRefused'
 }
 
-type Block = readonly [ipaddr.IPv4 | ipaddr.IPv6, number]
-
-/** One entry of the allow-list. */
-export interface AllowRule {
-  readonly block: Block
-  /** Null: every port. */
-  readonly port: number | null
-}
-
+/** Whether a callback may be sent to that address (an IP literal) and port. */
 export type AddressGuard = (address: string, port: number) => boolean
-
-const RULE = /^(?:\[(?<six>[0-9a-f:.]+)(?:\/(?<sixBits>\d{1,3}))?\]|(?<four>[0-9.]+)(?:\/(?<fourBits>\d{1,2}))?)(?::(?<port>\d{1,5}))?$/i
-const BARE_SIX = /^(?<six>[0-9a-f:.]*:[0-9a-f:.]*)(?:\/(?<sixBits>\d{1,3}))?$/i
-const MAX_PORT = 65535
 
 /** Where IPv6 that is routed lives; what lies outside is an older or a special notation. */
 const GLOBAL_UNICAST: Block = ipaddr.parseCIDR('2000::/3')
@@ -38,22 +27,6 @@ const SPECIAL: readonly Block[] = [
   ipaddr.parseCIDR('3fff::/20'), // Documentation (RFC 9637).
   ipaddr.parseCIDR('2001:0::/23'), // IETF protocol assignments, Teredo among them.
 ]
-
-/**
- * `10.0.0.0/8`, `127.0.0.1:8080`, `fd00::/8`, `[::1]:443`, `[fd00::/8]:443`.
- * @returns Null for anything else.
- */
-export function parseAllowRule(text: string): AllowRule | null {
-  const { six, sixBits, four, fourBits, port } = (RULE.exec(text) ?? BARE_SIX.exec(text))?.groups ?? {}
-  const address = six ?? four
-  if (address === undefined || isIP(address) === 0) return null
-  const parsed = ipaddr.parse(address)
-  const most = parsed.kind() === 'ipv4' ? 32 : 128
-  const bits = Number(sixBits ?? fourBits ?? most)
-  const portNumber = port === undefined ? null : Number(port)
-  if (bits > most || (portNumber !== null && (portNumber < 1 || portNumber > MAX_PORT))) return null
-  return { block: [parsed, bits], port: portNumber }
-}
 
 /** @throws {Error} for an entry that `parseAllowRule` does not know. */
 export function makeAddressGuard(allow: readonly string[]): AddressGuard {
@@ -73,8 +46,6 @@ function isPublic(address: ipaddr.IPv4 | ipaddr.IPv6): boolean {
   if (address.range() !== 'unicast' || SPECIAL.some((block) => within(address, block))) return false
   return address.kind() === 'ipv4' || within(address, GLOBAL_UNICAST)
 }
-
-const within = (address: ipaddr.IPv4 | ipaddr.IPv6, [base, bits]: Block): boolean => address.kind() === base.kind() && address.match(base, bits)
 
 export type Lookup = (
   hostname: string,

@@ -9,7 +9,7 @@ const PREFIX = 'whsec_'
 const SECRET_BYTES = 32
 const MIN_SECRET_BYTES = 24
 const MAX_SECRET_BYTES = 64
-const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?$/
 
 export interface SignatureHeaders {
   readonly 'webhook-id': string
@@ -38,6 +38,7 @@ export function isSecret(text: string): boolean {
   return length >= MIN_SECRET_BYTES && length <= MAX_SECRET_BYTES
 }
 
+/** A fresh secret of 32 random bytes. */
 export const newSecret = (): string => PREFIX + randomBytes(SECRET_BYTES).toString('base64')
 
 const keyOf = (secret: string): Buffer => Buffer.from(secret.slice(PREFIX.length), 'base64')

@@ -387,7 +387,10 @@ for (const server of testServers()) {
       await worker?.stop()
       await start()
       await eventually('delivery', async () => (await states()).delivered === 1)
-      assert.deepEqual(receiver.requests.map((request) => request.id), [row?.id])
+      assert.deepEqual(
+        receiver.requests.map((request) => request.id),
+        [row?.id],
+      )
     })
   })
 }
