@@ -33,7 +33,8 @@ const OF_THE_PARSER: Readonly<Record<string, HttpErrorCode>> = {
   HPE_HEADER_OVERFLOW: 'headers-too-large',
 }
 
-const RETRY_AFTER_S = 5
+/** What a 503 tells a client to wait before it asks again, s. */
+export const RETRY_AFTER_S = 5
 
 /** Answers with what the error means to the caller, and logs what it means to us. */
 export function answerFailure(error: unknown, request: FastifyRequest, reply: FastifyReply, format: Format, log: HttpLog): void {

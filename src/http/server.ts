@@ -15,11 +15,11 @@ import { contentTypeOf, type Format, rendered } from '../contract/xml.ts'
 import type { Control, Idempotency } from '../control/control.ts'
 import type { AccountId } from '../domain/ids.ts'
 import { type Authenticate, authenticated } from './auth.ts'
-import { answerFailure, answerUnreadable, type HttpLog } from './failures.ts'
+import { answerFailure, answerUnreadable, type HttpLog, RETRY_AFTER_S } from './failures.ts'
 import { HttpError } from './http-error.ts'
 import { makeRateLimit } from './rate-limit.ts'
 import { readFields } from './read-body.ts'
-import { type ApiRoute, ROUTES } from './routes.ts'
+import { type Asked, ROUTES } from './routes.ts'
 
 export interface ServerOptions {
   readonly control: Control
@@ -57,7 +57,6 @@ const MAX_HEADER_BYTES = 16 * 1024
 const MAX_CONNECTIONS = 10_000
 /** Longest path segment; beyond it the answer is 414. */
 const MAX_SEGMENT_CHARS = 500
-const RETRY_AFTER_S = 5
 
 const ACCOUNT_PATH = '/v1/Accounts/:accountSid'
 const HOST_IN_PATH = /^https?:\/\/[^/?]*/i
@@ -164,24 +163,26 @@ function addApiRoutes(app: FastifyInstance, options: ServerOptions, formatOf: (r
       handler: async (request, reply) => {
         const accountId = provenAccounts.get(request)
         if (accountId === undefined) throw new HttpError('unauthorized')
-        return answer(route, accountId, request, reply, options, formatOf(request))
+        const asked = askedBy(request, { accountId, format: formatOf(request), options })
+        const content = await route.answer(options.control, asked)
+        return reply.code(200).header('content-type', contentTypeOf(asked.format)).send(rendered(asked.format, content))
       },
     })
   }
   addOtherMethods(app)
 }
 
-async function answer(
-  route: ApiRoute,
-  accountId: AccountId,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  options: ServerOptions,
-  format: Format,
-): Promise<FastifyReply> {
+interface Known {
+  readonly accountId: AccountId
+  readonly format: Format
+  readonly options: ServerOptions
+}
+
+/** @throws {DomainError} invalid-parameter (Idempotency-Key) */
+function askedBy(request: FastifyRequest, { accountId, format, options }: Known): Asked {
   const { callSid, legSid } = paramsOf(request)
   const fields = (request.body ?? new Map()) as Fields
-  const content = await route.answer(options.control, {
+  return {
     accountId,
     format,
     callSid,
@@ -191,8 +192,7 @@ async function answer(
     details: wantsDetails(request.query),
     idempotency: idempotencyOf(request, fields),
     now: options.now(),
-  })
-  return reply.code(200).header('content-type', contentTypeOf(format)).send(rendered(format, content))
+  }
 }
 
 /** Paths that exist say which methods they know (405), without asking who wants to know. */
