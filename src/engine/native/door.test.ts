@@ -6,7 +6,17 @@ import type { AccountId } from '../../domain/ids.ts'
 import { answerChallenge, makeDigestServer, NONCE_LIFETIME_MS } from '../../sip/digest.ts'
 import { NO_BODY, type SipRequest } from '../../sip/message.ts'
 import type { Hop } from '../../sip/user-agent.ts'
-import { type Answer, type Door, makeDoor, MAX_COUNTED_HOSTS, PROVEN_MS, UNANSWERED_MS, UNPROVEN_BURST, UNPROVEN_PER_SECOND } from './door.ts'
+import {
+  type Answer,
+  answerWithinCall,
+  type Door,
+  makeDoor,
+  MAX_COUNTED_HOSTS,
+  PROVEN_MS,
+  UNANSWERED_MS,
+  UNPROVEN_BURST,
+  UNPROVEN_PER_SECOND,
+} from './door.ts'
 import { makeRegistrar } from './registrar.ts'
 import { readTrunk, type World } from './routing.ts'
 
@@ -198,4 +208,26 @@ test('OPTIONS needs no password, unknown methods are not allowed', () => {
   assert.equal(door.request(request('OPTIONS', `sip:${REALM}`), PHONE).status, 200)
   for (const method of ['MESSAGE', 'SUBSCRIBE', 'PUBLISH', 'NOTIFY', 'REFER', 'FOO'])
     assert.equal(door.request(request(method, `sip:${REALM}`), PHONE).status, 405, method)
+})
+
+test('within a call only OPTIONS and an empty INFO are agreed to; a phone that asks for a transfer is refused, or it would hang up', () => {
+  const within = (method: string, body = ''): number => answerWithinCall({ ...request(method, 'sip:x'), body: bytes(body) }).status
+  assert.deepEqual(
+    ['OPTIONS', 'INFO', 'REFER', 'MESSAGE', 'NOTIFY', 'SUBSCRIBE', 'PRACK', 'PUBLISH', 'FOO'].map((method) => [
+      method,
+      within(method),
+      within(method, 'x'),
+    ]),
+    [
+      ['OPTIONS', 200, 200],
+      ['INFO', 200, 415],
+      ['REFER', 405, 405],
+      ['MESSAGE', 405, 405],
+      ['NOTIFY', 405, 405],
+      ['SUBSCRIBE', 405, 405],
+      ['PRACK', 405, 405],
+      ['PUBLISH', 405, 405],
+      ['FOO', 405, 405],
+    ],
+  )
 })

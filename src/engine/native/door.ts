@@ -81,9 +81,25 @@ export function makeDoor(options: DoorOptions): Door {
   }
 }
 
+/**
+ * The answer to a request within a call that the agent leaves to us. Digits come as RFC 4733 events only: who sends them by INFO is
+ * told so. What a call of ours does not know, a transfer (REFER) above all, is refused: a phone takes 200 for done and hangs up.
+ */
+export function answerWithinCall({ method, body }: SipRequest): Answer {
+  switch (method) {
+    case 'OPTIONS':
+      return { status: 200, headers: [ACCEPT] }
+    case 'INFO':
+      return body.length === 0 ? { status: 200, headers: [] } : { status: 415, headers: [ACCEPT] }
+    default:
+      return { status: 405, headers: [] }
+  }
+}
+
 /** Responses, and what ends or completes something: without a call of ours behind them they are dropped or refused from a table. */
 const FREE = ['SIP/', 'ACK ', 'BYE ', 'CANC']
 const HEAD_CHARS = 4
+const ACCEPT: ExtraHeader = { name: 'Accept', value: 'application/sdp' }
 
 function belongsToCall(bytes: Uint8Array): boolean {
   return FREE.includes(Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, HEAD_CHARS)).toString('latin1'))
@@ -133,7 +149,7 @@ function admission(caller: Caller | null): Admission {
 function answerRequest(doorway: Doorway, request: SipRequest, from: Hop): Answer {
   switch (request.method) {
     case 'OPTIONS':
-      return { status: 200, headers: [{ name: 'Accept', value: 'application/sdp' }] }
+      return { status: 200, headers: [ACCEPT] }
     case 'REGISTER':
       return answerRegister(doorway, request, from)
     default:

@@ -14,7 +14,7 @@ import { writeHostPort, writeUri } from '../../sip/uri.ts'
 import { type Credentials, type Hop, makeUserAgent, type UaEvent } from '../../sip/user-agent.ts'
 import { NO_BODY } from '../../sip/message.ts'
 import type { Engine, EngineEvent } from '../engine.ts'
-import { type Door, makeDoor } from './door.ts'
+import { answerWithinCall, type Door, makeDoor } from './door.ts'
 import { answer, askTheSilent, dial, giveUp, hangUp, type Leg, type LegDesk, legOf, MAX_LEGS, onSessionEvent, ring, takeIn } from './legs.ts'
 import type { MediaPlane } from './media-plane.ts'
 import { makeRegistrar, type Registrar, sameHop } from './registrar.ts'
@@ -287,7 +287,7 @@ function onUaEvent(running: Running, event: UaEvent): void {
     case 'ended':
       return contained(running, event)
     case 'request': {
-      const { status, headers } = event.session === null ? door.request(event.request, event.from) : withinSession(event.request.body)
+      const { status, headers } = event.session === null ? door.request(event.request, event.from) : answerWithinCall(event.request)
       shell.drive((agent, now) => agent.respond(event.transaction, status, headers, NO_BODY, now))
       return
     }
@@ -319,14 +319,6 @@ function contained({ desk, options }: Running, event: Parameters<typeof onSessio
     )
     if (leg !== undefined) giveUp(desk, leg, error)
   }
-}
-
-/** INFO and its like in a call. Digits come as RFC 4733 events only: who sends them otherwise is told so. */
-function withinSession(body: Uint8Array): {
-  readonly status: number
-  readonly headers: readonly { readonly name: string; readonly value: string }[]
-} {
-  return body.length === 0 ? { status: 200, headers: [] } : { status: 415, headers: [{ name: 'Accept', value: 'application/sdp' }] }
 }
 
 function isNeeded({ registrar, desk, options }: Running, flow: Hop): boolean {
