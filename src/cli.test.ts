@@ -195,6 +195,18 @@ for (const [error, expected] of FAILURES) {
   })
 }
 
+test('a database server that is not there, under one address or several, is named as what it is', async () => {
+  const refused = Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:5432'), { code: 'ECONNREFUSED', address: '127.0.0.1', port: 5432 })
+  const ofAll = Object.assign(new AggregateError([refused, refused], ''), { code: 'ECONNREFUSED' })
+  const elsewhere = join(folder, 'elsewhere.yaml')
+  writeFileSync(elsewhere, 'data: postgres://earshot@localhost/earshot\naccounts:\n  - sid: acme\n')
+  for (const error of [refused, ofAll]) {
+    const { world, seen } = makeWorld({ startHouse: () => Promise.reject(error) })
+    assert.equal(await runCli(['serve', '--config', elsewhere], world), 1)
+    assert.match(seen.err.join(), /Earshot cannot start: the database server that data in \S+ names: connect ECONNREFUSED 127\.0\.0\.1:5432/)
+  }
+})
+
 test('what nobody caught is logged, masked, and ends the process', async () => {
   const { held, seen } = await serving()
   held.crash(new Error('no leg for +919876543210'))

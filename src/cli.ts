@@ -217,12 +217,23 @@ function causes(error: unknown): readonly Error[] {
 
 const field = (error: Error, name: string): unknown => Object.entries(error).find(([key]) => key === name)?.[1]
 
+/** A server that is not there, not found, or says no to the login or the database (SQLSTATE). */
+const DATABASE_CODES: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EHOSTUNREACH', '28P01', '28000', '3D000'])
+
+/** Its first line. A name with several addresses fails with one error for each, and no message of its own. */
+function messageOf(error: unknown): string {
+  const first: unknown = error instanceof AggregateError && error.message === '' ? error.errors[0] : error
+  return (first instanceof Error ? first.message : String(first)).split('\n')[0] ?? ''
+}
+
 /** One line for the operator: what failed, and what to change. */
 function startFailure(error: unknown, config: Config, path: string): string {
   const chain = causes(error)
   const socketError = chain.find((candidate) => ['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL'].includes(String(field(candidate, 'code'))))
-  const message = (chain[0]?.message ?? String(error)).split('\n')[0]
-  if (!socketError || field(socketError, 'port') === undefined) return `Earshot cannot start: ${message}`
+  if (!socketError || field(socketError, 'port') === undefined) {
+    const said = chain.some((candidate) => DATABASE_CODES.has(String(field(candidate, 'code')))) && config.data.startsWith('postgres')
+    return `Earshot cannot start: ${said ? `the database server that data in ${path} names: ` : ''}${messageOf(chain[0] ?? error)}`
+  }
   const port = Number(field(socketError, 'port'))
   const name = port === config.http.port ? 'http' : port === config.sip.port ? 'sip' : 'rtp'
   const at = `${String(field(socketError, 'address'))} port ${port}`
