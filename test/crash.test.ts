@@ -1,10 +1,18 @@
 /** The server is killed, stopped and started again in mid-call, as operators and accidents do. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Phone } from '../src/phone/phone.ts'
 import { eventually, openTestReceiver, openTestServer, type TestServer } from './server.ts'
 
-async function monitoredCall(server: TestServer, callback: string): Promise<{ callSid: string; legSid: string }> {
-  const agent = await server.phone({ name: 'priya', toneHz: 440 })
+interface Monitored {
+  readonly callSid: string
+  readonly legSid: string
+  /** Agent, customer and supervisor. */
+  readonly phones: readonly Phone[]
+}
+
+async function monitoredCall(server: TestServer, callback: string, agentTransport: 'udp' | 'tcp' = 'udp'): Promise<Monitored> {
+  const agent = await server.phone({ name: 'priya', toneHz: 440, transport: agentTransport })
   const boss = await server.phone({ name: 'boss', toneHz: 1000 })
   const { body } = await server.request('POST', '/Calls/connect.json', {
     From: 'client:priya', To: '+919876543210', CallerId: '+918012345678', StatusCallback: callback, StatusCallbackContentType: 'application/json', 'StatusCallbackEvents[0]': 'terminal',
@@ -13,7 +21,7 @@ async function monitoredCall(server: TestServer, callback: string): Promise<{ ca
   await eventually('agent and customer talk', () => agent.current()?.hears(700) === 'heard')
   const { body: created } = await server.request('POST', `/Calls/${callSid}/Legs.json`, { Action: 'whisper', PhoneNumber: 'client:boss', StatusCallback: callback, StatusCallbackContentType: 'application/json' })
   await eventually('the supervisor hears both', () => boss.current()?.hears(700) === 'heard' && boss.current()?.hears(440) === 'heard')
-  return { callSid, legSid: created.Leg.Sid }
+  return { callSid, legSid: created.Leg.Sid, phones: [agent, server.trunkPhone, boss] }
 }
 
 test('[C27] after kill -9 in mid-call and a restart the call is closed as failed, and each terminal callback comes exactly once', async () => {
@@ -43,6 +51,23 @@ test('[C27] after kill -9 in mid-call and a restart the call is closed as failed
     await receiver.close()
   }
 })
+
+for (const transport of ['udp', 'tcp'] as const) {
+  test(`after kill -9 in mid-call and a restart, agent (${transport}), customer and supervisor are told within seconds that the call is over`, async () => {
+    const server = await openTestServer()
+    try {
+      const { phones } = await monitoredCall(server, 'http://127.0.0.1:9/', transport)
+      assert.equal(await server.end('SIGKILL'), 'SIGKILL')
+      assert.deepEqual(phones.map((phone) => phone.current()?.state), ['established', 'established', 'established'])
+      await server.start()
+      await eventually('all three have been hung up', () => phones.every((phone) => phone.current()?.state === 'ended'), 5_000)
+      assert.deepEqual(phones.map((phone) => phone.current()?.end?.by), ['peer', 'peer', 'peer'])
+      assert.doesNotMatch(server.log(), /9876543210/, 'what was remembered of them is not logged')
+    } finally {
+      await server.close()
+    }
+  })
+}
 
 test('[C27] a callback that the server could not deliver before it was killed is delivered by the next start', async () => {
   const server = await openTestServer('')

@@ -20,7 +20,8 @@ export interface RecoveryOptions {
 }
 
 /** @returns The calls that were live when this node died, as they were, oldest first. */
-export const findCrashed = ({ database, node }: Pick<RecoveryOptions, 'database' | 'node'>): Promise<readonly Call[]> => loadLiveCalls(database.sql, node)
+export const findCrashed = ({ database, node }: Pick<RecoveryOptions, 'database' | 'node'>): Promise<readonly Call[]> =>
+  loadLiveCalls(database.sql, node)
 
 /** What the engine asked to be reminded of about legs that nobody has ended. */
 export const memoriesOf = (crashed: readonly Call[]): readonly string[] =>

@@ -82,12 +82,12 @@ interface House {
 }
 
 let lastId = 0
-async function house(trunks: readonly TrunkSettings[] = []): Promise<House> {
+async function house(trunks: readonly TrunkSettings[] = [], port = 0): Promise<House> {
   const media = makeNotes()
   const events: EngineEvent[] = []
   const said: string[] = []
   const engine = makeNativeEngine({
-    sip: { host: HOST, port: 0 },
+    sip: { host: HOST, port },
     rtp: { host: HOST },
     media,
     trunks,
@@ -127,18 +127,21 @@ interface Phone {
   register(to: Hop, name?: string, password?: string, headers?: readonly { name: string; value: string }[]): Promise<number>
   /** Rings the house; resolves at once. */
   call(to: Hop, uri: string, options?: { readonly body?: Uint8Array; readonly password?: string; readonly from?: string }): SessionId
+  /** Hears no SIP while that is so. */
+  goesDeaf(isDeaf: boolean): void
   wait<K extends UaEvent['kind']>(kind: K): Promise<Extract<UaEvent, { kind: K }>>
   do(act: Parameters<SipShell['drive']>[0]): void
 }
 
 async function phone(name: string): Promise<Phone> {
   const events: UaEvent[] = []
+  let hears = true
   const shell = makeSipShell({
     host: HOST,
     port: 0,
     now: Date.now,
     log: silent,
-    admit: () => true,
+    admit: () => hears,
     isNeeded: () => true,
     onFlowClosed: () => {},
     onEvent: (event) => void events.push(event),
@@ -159,6 +162,7 @@ async function phone(name: string): Promise<Phone> {
     port,
     sdp,
     wait,
+    goesDeaf: (isDeaf) => void (hears = !isDeaf),
     async register(to, user = name, password = `pw-${name}`, headers = []) {
       const order = {
         method: 'REGISTER',
@@ -591,4 +595,48 @@ test('an address that is taken is named in the error', async () => {
     second.start(() => {}),
     new RegExp(`UDP ${HOST}:${it.hop.port}: EADDRINUSE`),
   )
+})
+
+/** What a server that is killed leaves: phones that heard nothing of it, and the memories of their legs. The next life has the same port. */
+async function afterCrash(it: House, phones: readonly Phone[]): Promise<{ readonly next: House; readonly memories: readonly string[] }> {
+  const memories = it.events.map((event) => (event.kind === 'answered' ? event.memory : null)).filter((memory) => memory !== null)
+  for (const each of phones) each.goesDeaf(true)
+  await it.engine.stop()
+  for (const each of phones) each.goesDeaf(false)
+  return { next: await house([], it.hop.port), memories }
+}
+
+for (const transport of ['udp', 'tcp'] as const) {
+  test(`after a crash a phone that was dialled and one that had called are told by the next life that it is over (${transport})`, async () => {
+    const it = await house()
+    const flow = { ...it.hop, transport }
+    const { own } = await talking(it, 'priya', flow)
+    const caller = await phone('ravi')
+    caller.call(flow, `sip:priya@${HOST}`)
+    const { callId, legId } = await it.incoming()
+    await it.engine.answer(callId, legId)
+    await until('the caller is answered', () => it.of(legId).includes('answered'))
+    const { next, memories } = await afterCrash(it, [own, caller])
+    assert.equal(memories.length, 2)
+    for (const each of [own, caller]) assert(!each.events.some((event) => event.kind === 'ended'), 'they believe to be in a call')
+    await next.engine.farewell(['no memory', ...memories])
+    for (const each of [own, caller]) {
+      const { reason, by } = await each.wait('ended')
+      assert.deepEqual([reason, by], ['bye', 'peer'])
+    }
+    assert.deepEqual(next.events, [])
+    assert.deepEqual(next.engine.counts(), { legs: 0, sessions: 0 })
+  })
+}
+
+test('a farewell to a phone that is not there any more, or before the start and after the stop, does nothing', async () => {
+  const it = await house()
+  const { own } = await talking(it, 'priya', tcp(it.hop))
+  const { next, memories } = await afterCrash(it, [own])
+  await own.shell.close()
+  await it.engine.farewell(memories)
+  await next.engine.farewell(memories)
+  await talking(next, 'ravi')
+  await next.engine.stop()
+  await next.engine.farewell(memories)
 })

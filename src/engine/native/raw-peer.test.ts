@@ -63,17 +63,17 @@ interface House {
   kinds(legId: LegId): readonly string[]
 }
 
-/** An engine, and a peer that is its trunk. */
-async function house(silentMs = 60_000): Promise<House> {
+/** An engine, and a peer that is its trunk; with `before`, the next life of that engine, and the same peer. */
+async function house(silentMs = 60_000, before: House | null = null): Promise<House> {
   const terms: MediaTerms[] = []
   const events: EngineEvent[] = []
   let engine: NativeEngine | null = null
-  const peer = await raw(() => engine?.sipPort() ?? 0)
+  const peer = before?.peer ?? (await raw(() => engine?.sipPort() ?? 0))
   let ids = 0
   engine = makeNativeEngine({
-    sip: { host: HOST, port: 0 },
+    sip: { host: HOST, port: before?.engine.sipPort() ?? 0 },
     rtp: { host: HOST },
-    trunks: [{ name: 'gw', uri: `sip:${HOST}:${peer.port}`, numbers: [] }],
+    trunks: [{ name: 'gw', uri: `sip:${HOST}:${peer.port}`, numbers: [], username: 'earshot', password: 'open sesame' }],
     accounts: [{ id: 'acme' as AccountId, numbers: [NUMBER], agents: [{ name: 'priya', password: 'pw' }] }],
     media: {
       start: async () => {},
@@ -102,7 +102,14 @@ async function house(silentMs = 60_000): Promise<House> {
     terms,
     async dial() {
       const legId = `leg${++ids}` as LegId
-      await running.dial({ callId: 'call' as CallId, legId, legKind: 'conversation', accountId: 'acme' as AccountId, to: '+919876543210' as Address, callerId: NUMBER })
+      await running.dial({
+        callId: 'call' as CallId,
+        legId,
+        legKind: 'conversation',
+        accountId: 'acme' as AccountId,
+        to: '+919876543210' as Address,
+        callerId: NUMBER,
+      })
       return legId
     },
     kinds: (legId) => events.filter((event) => event.legId === legId).map((event) => (event.kind === 'ended' ? `ended ${event.cause}` : event.kind)),
@@ -137,7 +144,7 @@ const field = (message: string, name: string): string =>
 function response(to: string, status: string, port: number, body = ''): string {
   const copied = ['Via', 'From', 'Call-ID', 'CSeq'].map((name) => `${name}: ${field(to, name)}\r\n`).join('')
   const type = body === '' ? '' : 'Content-Type: application/sdp\r\n'
-  return `SIP/2.0 ${status}\r\n${copied}To: ${field(to, 'To')};tag=raw\r\nContact: <sip:raw@${HOST}:${port}>\r\n${type}Content-Length: ${body.length}\r\n\r\n${body}`
+  return `SIP/2.0 ${status}\r\n${copied}To: ${field(to, 'To').replace(/;tag=raw$/, '')};tag=raw\r\nContact: <sip:raw@${HOST}:${port}>\r\n${type}Content-Length: ${body.length}\r\n\r\n${body}`
 }
 
 /** A leg that was dialled and answered; `within` writes requests of the peer in its dialog. */
@@ -308,4 +315,27 @@ test('bytes that are no SIP are survived', async () => {
     it.peer.send(noise)
   const { legId } = await talking(it)
   assert.deepEqual(it.kinds(legId), ['answered'])
+})
+
+test('after a crash a trunk that wants a password for the goodbye gets it; the memory held none', async () => {
+  const it = await house()
+  await talking(it)
+  const memories = it.events.map((event) => (event.kind === 'answered' ? event.memory : null)).filter((memory) => memory !== null)
+  assert.equal(memories.length, 1)
+  assert.doesNotMatch(memories.join(), /open sesame/)
+  await it.engine.stop()
+  it.peer.heard.length = 0
+  const next = await house(60_000, it)
+  await next.engine.farewell(memories)
+  const bye = await it.peer.take(/^BYE /)
+  it.peer.send(
+    response(bye, '407 Proxy Authentication Required', it.peer.port).replace(
+      '\r\nContact',
+      '\r\nProxy-Authenticate: Digest realm="gw", nonce="n1", qop="auth"\r\nContact',
+    ),
+  )
+  const again = await it.peer.take(/^BYE [^]*^Proxy-Authorization: Digest .*username="earshot"/m)
+  assert.equal(Number.parseInt(field(again, 'CSeq'), 10), Number.parseInt(field(bye, 'CSeq'), 10) + 1)
+  assert.equal(field(again, 'Call-ID'), field(bye, 'Call-ID'))
+  it.peer.send(response(again, '200 OK', it.peer.port))
 })
