@@ -1,7 +1,7 @@
 /**
  * Measures the media plane beside a bare relay, in one run and with one generator: cost, added delay, loss.
  *
- *   npm run bench -- media [--relayed 300] [--monitored 200] [--window-seconds 10] [--warm-up-seconds 8]
+ *   npm run bench -- media [--relayed 300] [--monitored 200] [--window-seconds 5] [--tries 3] [--warm-up-seconds 8]
  *
  * Both carry the same number of packets per second: a monitored call has three legs for the relayed call's two. The process
  * under test is bound to core 0 and the generator to core 1 when `taskset` is there. Loopback charges the sender with the
@@ -21,15 +21,19 @@ const { values } = parseArgs({
   options: {
     relayed: { type: 'string', default: '300' },
     monitored: { type: 'string', default: '200' },
-    'window-seconds': { type: 'string', default: '10' },
+    'window-seconds': { type: 'string', default: '5' },
+    tries: { type: 'string', default: '3' },
     'warm-up-seconds': { type: 'string', default: '8' },
   },
 })
+const TRIES = Number(values.tries)
 const PROGRAM = new URL('./media-process.ts', import.meta.url).pathname
 /** Until queues and phases have settled after a change of mode. */
 const CALM_MS = 2_000
 const SUBJECT_CORE = '0'
 const GENERATOR_CORE = '1'
+/** Share of the time waited for a core above which a row cannot be trusted. */
+const DISTURBED = 0.05
 /** Who may be heard by whom (contract C23). */
 const CONVERSATION = ['agent→customer', 'customer→agent']
 const TO_BOSS = ['agent→supervisor', 'customer→supervisor']
@@ -99,7 +103,23 @@ async function carry(
   }
 }
 
-async function observed({
+/** A window in which others took the cores is observed again; of all windows the least disturbed counts. */
+async function observed(what: Observing): Promise<Row> {
+  const tries: Row[] = []
+  do tries.push(await observedOnce(what))
+  while (tries.length < TRIES && disturbance(tries.at(-1)) > DISTURBED)
+  const best = tries.reduce((least, row) => (disturbance(row) < disturbance(least) ? row : least))
+  say(`  ${what.name}: waited for a core ${tries.map((row) => `${round(100 * disturbance(row), 1)} %`).join(', ')}`)
+  return best
+}
+
+function disturbance(row: Row | undefined): number {
+  return row === undefined ? 0 : Math.max(row.waited.subject, row.waited.generator)
+}
+
+type Observing = Pick<Row, 'name' | 'calls' | 'allowed'> & { readonly phones: LoadPhones; readonly pid: number }
+
+async function observedOnce({
   phones,
   pid,
   ...about
@@ -110,7 +130,6 @@ async function observed({
   const after = look()
   const ms = after.at - before.at
   const waited = (who: 'subject' | 'generator'): number => (after[who].waitMs - before[who].waitMs) / ms
-  say(`  ${about.name}: done`)
   const cpu = (after.subject.cpuMs - before.subject.cpuMs) / ((ms / 1000) * about.calls)
   return { ...about, window, cpu, waited: { subject: waited('subject'), generator: waited('generator') } }
 }
@@ -153,6 +172,11 @@ function print(): void {
   )
   console.log('Agent and customer to each other: age of a packet at the ear, ms; the generator itself sent so late, ms')
   console.table(tabled((row) => ({ ...agesOf(row.window, CONVERSATION), 'loss %': lossOf(row.window), ...latenessOf(row.window) })))
+  const disturbed = rows.filter((row) => disturbance(row) > DISTURBED).map(({ name }) => name)
+  if (disturbed.length > 0)
+    console.log(
+      `Others wanted the cores: the delays of ${disturbed.join(', ')} say more about the machine than about the house, and\ntheir packets are cheaper than they should be: what piles up while a process waits is served at one go.`,
+    )
   console.log('To and from the supervisor: age of the sound at the ear, ms (his own queue and clock included)')
   console.table(
     tabled(
