@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { globSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { loadConfig } from '../src/config.ts'
@@ -185,6 +185,22 @@ describe('configurations', () => {
   const env = { EARSHOT_TOKEN: 'a-token-of-some-length', PRIYA_PASSWORD: 'p', RAVI_PASSWORD: 'r', BOSS_PASSWORD: 'b', TRUNK_PASSWORD: 't', DB_PASSWORD: 'd', EARSHOT_CALLBACK_SECRET: SECRET }
   for (const path of ['earshot.example.yaml', ...globSync('examples/configs/*.yaml', { cwd: root })].sort()) {
     test(`${path} is valid`, () => assert.ok(loadConfig(join(root, path), env).accounts.length > 0))
+  }
+})
+
+test('every limit in docs/operating.md is what the code says', () => {
+  const rows = [...readFileSync(join(root, 'docs/operating.md'), 'utf8').matchAll(/^\|[^|]*\|([^|]* = [^|]*)\| `(src\/[^`]+)` \|$/gm)]
+  assert.ok(rows.length > 20)
+  for (const [, limits = '', path = ''] of rows) {
+    const code = readFileSync(join(root, path), 'utf8')
+    for (const [, limit] of limits.matchAll(/`([^`]+)`/g)) assert.ok(code.includes(`const ${limit}\n`), `${path} does not say ${limit}`)
+  }
+})
+
+test('every link between the documents leads somewhere', () => {
+  for (const path of ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', ...globSync('docs/*.md', { cwd: root })]) {
+    for (const [, link = ''] of readFileSync(join(root, path), 'utf8').matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g))
+      assert.ok(existsSync(join(root, dirname(path), link)), `${path} links to ${link}, which is not there`)
   }
 })
 
