@@ -161,11 +161,29 @@ async function comeIn(desk: Desk, event: Extract<EngineEvent, { kind: 'incoming'
     const agentIs = source === 'agent' && !destination?.startsWith('client:') ? 'caller' : 'dialled'
     const dialledLegId = desk.newId() as LegId
     await steps.command(callId, () =>
-      incoming({ callId, accountId, callerLegId: legId, dialledLegId, from, dialled, destination, callerId, agentIs, ringMs: INCOMING_RING_MS, limitMs: INCOMING_LIMIT_MS }, now()),
+      incoming(
+        {
+          callId,
+          accountId,
+          callerLegId: legId,
+          dialledLegId,
+          from,
+          dialled,
+          source,
+          destination,
+          callerId,
+          agentIs,
+          ringMs: INCOMING_RING_MS,
+          limitMs: INCOMING_LIMIT_MS,
+        },
+        now(),
+      ),
     )
   } catch (error) {
     await steps.breakOff(callId, error)
-    await engine.hangUp(callId, legId, 'failed').catch((again: unknown) => desk.log.error({ call: callId, leg: legId, err: again }, 'this caller could not be refused'))
+    await engine
+      .hangUp(callId, legId, 'failed')
+      .catch((again: unknown) => desk.log.error({ call: callId, leg: legId, err: again }, 'this caller could not be refused'))
   }
 }
 
@@ -215,7 +233,12 @@ async function once<T>({ steps, database, now }: Desk, accountId: AccountId, ide
   })
 }
 
-function recordOf({ now }: Desk, accountId: AccountId, idempotency: Idempotency | null, about: Pick<IdempotencyRecord, 'callId' | 'legId' | 'answer'>): IdempotencyRecord | null {
+function recordOf(
+  { now }: Desk,
+  accountId: AccountId,
+  idempotency: Idempotency | null,
+  about: Pick<IdempotencyRecord, 'callId' | 'legId' | 'answer'>,
+): IdempotencyRecord | null {
   return idempotency === null ? null : { accountId, key: idempotency.key, fingerprint: idempotency.fingerprint, createdAt: now(), ...about }
 }
 

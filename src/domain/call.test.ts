@@ -13,7 +13,13 @@ import { type EndCause, isLive, type Leg, MODES, type Mode, onCallMs, type Subsc
 const leg = (name: string): LegId => name as LegId
 const at = (text: string): Address => text as Address
 const both: Subscription = { url: 'http://cb/', events: ['answered', 'terminal'], contentType: 'application/json' }
-const account: Account = { id: 'acme' as AccountId, timeZone: 'Asia/Kolkata', numbers: [{ number: at('+918012345678'), rings: null }], agents: ['priya'], maxMonitors: 10 }
+const account: Account = {
+  id: 'acme' as AccountId,
+  timeZone: 'Asia/Kolkata',
+  numbers: [{ number: at('+918012345678'), rings: null }],
+  agents: ['priya'],
+  maxMonitors: 10,
+}
 const FROM = leg('from')
 const TO = leg('to')
 const SUP = leg('sup')
@@ -21,22 +27,55 @@ const RING_MS = 30_000
 const LIMIT_MS = 14_400_000
 
 function dialled(): Call {
-  const command = { from: at('client:priya'), to: at('+919876543210'), callerId: at('+918012345678'), ringMs: RING_MS, limitMs: LIMIT_MS, subscription: both, customField: 'mine' }
+  const command = {
+    from: at('client:priya'),
+    to: at('+919876543210'),
+    callerId: at('+918012345678'),
+    ringMs: RING_MS,
+    limitMs: LIMIT_MS,
+    subscription: both,
+    customField: 'mine',
+  }
   return connect(command, { callId: 'call' as CallId, legId: FROM, account }, 1000).call
 }
 const fresh = (freshLegId: LegId): PickUp => ({ freshLegId, memory: null })
 const fromAnswered = (): Call => onAnswered(dialled(), FROM, fresh(TO), 2000).call
 const talking = (): Call => onAnswered(fromAnswered(), TO, fresh(leg('unused')), 3000).call
 const wanted = (mode: Mode, target: string | null = null): MonitorCommand => ({
-  mode, phone: at('client:boss'), targetLegId: target === null ? null : leg(target), callerId: null, ringMs: RING_MS, limitMs: LIMIT_MS, subscription: both, customField: null,
+  mode,
+  phone: at('client:boss'),
+  targetLegId: target === null ? null : leg(target),
+  callerId: null,
+  ringMs: RING_MS,
+  limitMs: LIMIT_MS,
+  subscription: both,
+  customField: null,
 })
-const ringingMonitor = (mode: Mode, target: string | null = null): Call => addMonitor(talking(), wanted(mode, target), SUP, { maxMonitors: 10 }, 4000).call
+const ringingMonitor = (mode: Mode, target: string | null = null): Call =>
+  addMonitor(talking(), wanted(mode, target), SUP, { maxMonitors: 10 }, 4000).call
 const monitored = (mode: Mode, target: string | null = null): Call => onAnswered(ringingMonitor(mode, target), SUP, fresh(leg('unused')), 5000).call
-const calledIn = (destination: string | null = 'client:priya', agentIs: 'caller' | 'dialled' = 'dialled'): Decision =>
-  incoming({
-    callId: 'call' as CallId, accountId: 'acme' as AccountId, callerLegId: FROM, dialledLegId: TO, from: at('+919999999999'), dialled: at('+918012345678'),
-    destination: destination === null ? null : at(destination), callerId: at('+919999999999'), agentIs, ringMs: RING_MS, limitMs: LIMIT_MS,
-  }, 1000)
+const calledIn = (
+  destination: string | null = 'client:priya',
+  agentIs: 'caller' | 'dialled' = 'dialled',
+  source: 'agent' | 'trunk' = 'trunk',
+): Decision =>
+  incoming(
+    {
+      callId: 'call' as CallId,
+      accountId: 'acme' as AccountId,
+      callerLegId: FROM,
+      dialledLegId: TO,
+      from: at('+919999999999'),
+      dialled: at('+918012345678'),
+      destination: destination === null ? null : at(destination),
+      callerId: at('+919999999999'),
+      agentIs,
+      source,
+      ringMs: RING_MS,
+      limitMs: LIMIT_MS,
+    },
+    1000,
+  )
 
 const find = (call: Call, id: LegId): Leg => call.legs.find((candidate) => candidate.id === id) as Leg
 const said = (orders: readonly Order[]): string[] =>
@@ -53,14 +92,23 @@ const said = (orders: readonly Order[]): string[] =>
         return `${order.kind} ${order.legId}`
     }
   })
-const told = ({ notices }: Decision): string[] => notices.map((notice) => (notice.kind === 'leg' ? `${notice.event} of ${notice.legId}` : `${notice.event} of the call`))
+const told = ({ notices }: Decision): string[] =>
+  notices.map((notice) => (notice.kind === 'leg' ? `${notice.event} of ${notice.legId}` : `${notice.event} of the call`))
 function refuses(code: DomainErrorCode, work: () => unknown, detail = ''): void {
   assert.throws(work, (error) => error instanceof DomainError && error.code === code && error.detail === detail)
 }
 const nothingMoves = (call: Call, decision: Decision): void => assert.deepEqual(decision, { call, orders: [], notices: [] })
 
 test('[C30] connect dials From alone; To is dialled when From has answered, and both hear each other when To has', () => {
-  const command = { from: at('client:priya'), to: at('+919876543210'), callerId: at('+918012345678'), ringMs: RING_MS, limitMs: LIMIT_MS, subscription: both, customField: null }
+  const command = {
+    from: at('client:priya'),
+    to: at('+919876543210'),
+    callerId: at('+918012345678'),
+    ringMs: RING_MS,
+    limitMs: LIMIT_MS,
+    subscription: both,
+    customField: null,
+  }
   const first = connect(command, { callId: 'call' as CallId, legId: FROM, account }, 1000)
   assert.deepEqual(said(first.orders), ['dial from client:priya as +918012345678'])
   const second = onAnswered(first.call, FROM, fresh(TO), 2000)
@@ -69,12 +117,27 @@ test('[C30] connect dials From alone; To is dialled when From has answered, and 
   const third = onAnswered(second.call, TO, fresh(leg('unused')), 3000)
   assert.deepEqual(said(third.orders), ['hear from<to to<from'])
   assert.deepEqual(told(third), ['answered of the call'])
-  assert.deepEqual(third.call.legs.map(({ id, origin }) => [id, origin]), [['from', 'outbound'], ['to', 'outbound-dial']])
+  assert.deepEqual(
+    third.call.legs.map(({ id, origin }) => [id, origin]),
+    [
+      ['from', 'outbound'],
+      ['to', 'outbound-dial'],
+    ],
+  )
 })
 
 test('[C30] without a caller id both parties see the account’s first number; an account without numbers shows From', () => {
-  const command = { from: at('client:priya'), to: at('+919876543210'), callerId: null, ringMs: RING_MS, limitMs: LIMIT_MS, subscription: null, customField: null }
-  const made = (numbers: Account['numbers']) => connect(command, { callId: 'call' as CallId, legId: FROM, account: { ...account, numbers } }, 1000).call.callerId
+  const command = {
+    from: at('client:priya'),
+    to: at('+919876543210'),
+    callerId: null,
+    ringMs: RING_MS,
+    limitMs: LIMIT_MS,
+    subscription: null,
+    customField: null,
+  }
+  const made = (numbers: Account['numbers']) =>
+    connect(command, { callId: 'call' as CallId, legId: FROM, account: { ...account, numbers } }, 1000).call.callerId
   assert.deepEqual([made(account.numbers), made([])], ['+918012345678', 'client:priya'])
 })
 
@@ -88,9 +151,10 @@ test('an incoming call rings its destination, then the caller is told, answered,
   assert.deepEqual(said(onAnswered(picked.call, FROM, fresh(leg('unused')), 2100).orders), ['hear from<to to<from'])
 })
 
-test('an incoming call that goes nowhere is refused and recorded as failed', () => {
+test('an incoming call that goes nowhere is refused with its reason and recorded as failed', () => {
   const refused = calledIn(null)
-  assert.deepEqual(said(refused.orders), ['hang-up from failed'])
+  assert.deepEqual(said(refused.orders), ['hang-up from nobody-there'])
+  assert.deepEqual(said(calledIn(null, 'caller', 'agent').orders), ['hang-up from forbidden'])
   const over = onEnded(refused.call, FROM, 'failed', 1100)
   assert.deepEqual(over.call.state, { status: 'ended', outcome: 'failed', endedAt: 1100 })
 })
@@ -105,7 +169,12 @@ test('[C17] without a target the agent’s leg is coached: From of a connect, th
 
 test('[C17] a named target must be a live conversation leg of this call and is never substituted', () => {
   assert.equal(find(monitored('whisper', 'to'), SUP).monitoring?.targetLegId, TO)
-  for (const target of ['nobody', 'sup']) refuses('invalid-parameter', () => addMonitor(monitored('listen'), wanted('whisper', target), leg('s2'), { maxMonitors: 10 }, 6000), 'TargetLegSid')
+  for (const target of ['nobody', 'sup'])
+    refuses(
+      'invalid-parameter',
+      () => addMonitor(monitored('listen'), wanted('whisper', target), leg('s2'), { maxMonitors: 10 }, 6000),
+      'TargetLegSid',
+    )
   const threeWay = { ...talking(), legs: [...talking().legs, { ...find(talking(), TO), id: leg('third') }] }
   const oneLeft = onEnded(threeWay, TO, 'completed', 6000).call
   refuses('invalid-parameter', () => addMonitor(oneLeft, wanted('whisper', 'to'), SUP, { maxMonitors: 10 }, 7000), 'TargetLegSid')
@@ -118,7 +187,9 @@ test('[C15] a supervisor is rung with the call’s caller id or their own, and j
   const joined = onAnswered(rung.call, SUP, fresh(leg('unused')), 5000)
   assert.deepEqual(said(joined.orders), ['hear from<to+sup to<from+sup sup<from+to'])
   assert.deepEqual(told(joined), ['answered of sup'])
-  assert.deepEqual(said(addMonitor(talking(), { ...wanted('listen'), callerId: at('+911') }, SUP, { maxMonitors: 10 }, 4000).orders), ['dial sup client:boss as +911'])
+  assert.deepEqual(said(addMonitor(talking(), { ...wanted('listen'), callerId: at('+911') }, SUP, { maxMonitors: 10 }, 4000).orders), [
+    'dial sup client:boss as +911',
+  ])
 })
 
 test('[C18] several supervisors, up to the cap; one who left makes room', () => {
@@ -132,7 +203,10 @@ for (const before of MODES) {
   for (const after of MODES) {
     test(`[C20] ${before} to ${after} is one table, at once and without a dial`, () => {
       const changed = changeMode(monitored(before), SUP, after, 6000)
-      assert.deepEqual(changed.orders.map(({ kind }) => kind), ['set-hearing'])
+      assert.deepEqual(
+        changed.orders.map(({ kind }) => kind),
+        ['set-hearing'],
+      )
       assert.deepEqual(said(changed.orders), said(changeMode(monitored(after), SUP, after, 6000).orders))
       const { lastAction, updatedAt } = find(changed.call, SUP)
       assert.deepEqual({ lastAction, updatedAt }, { lastAction: after, updatedAt: 6000 })
@@ -141,7 +215,10 @@ for (const before of MODES) {
   test(`[C20] a leg that still rings keeps ${before} for its pick-up, and nothing sounds different`, () => {
     const changed = changeMode(ringingMonitor('listen'), SUP, before, 4500)
     assert.deepEqual(changed.orders, [])
-    assert.deepEqual(said(onAnswered(changed.call, SUP, fresh(leg('unused')), 5000).orders), said(changeMode(monitored(before), SUP, before, 5000).orders))
+    assert.deepEqual(
+      said(onAnswered(changed.call, SUP, fresh(leg('unused')), 5000).orders),
+      said(changeMode(monitored(before), SUP, before, 5000).orders),
+    )
   })
 }
 
@@ -169,7 +246,10 @@ test('[C21] a supervisor who leaves changes nothing for the others', () => {
   assert.equal(onCallMs(find(left.call, SUP)), 4000)
 })
 
-for (const [who, other] of [[FROM, TO], [TO, FROM]] as const) {
+for (const [who, other] of [
+  [FROM, TO],
+  [TO, FROM],
+] as const) {
   test(`[C21] when ${who} goes, silence comes first, then everybody is hung up, and the call has completed`, () => {
     const over = onEnded(monitored('barge'), who, 'completed', 9000)
     assert.deepEqual(said(over.orders), ['hear', `hang-up ${other} completed`, 'hang-up sup completed'])
@@ -186,7 +266,13 @@ test('a supervisor who still rings when the call ends is cancelled', () => {
   assert.deepEqual(said(onEnded(ringingMonitor('listen'), FROM, 'completed', 9000).orders), ['hear', 'hang-up to completed', 'hang-up sup canceled'])
 })
 
-const OUTCOMES: readonly (readonly [EndCause, EndCause])[] = [['busy', 'busy'], ['no-answer', 'no-answer'], ['failed', 'failed'], ['canceled', 'canceled'], ['completed', 'canceled']]
+const OUTCOMES: readonly (readonly [EndCause, EndCause])[] = [
+  ['busy', 'busy'],
+  ['no-answer', 'no-answer'],
+  ['failed', 'failed'],
+  ['canceled', 'canceled'],
+  ['completed', 'canceled'],
+]
 for (const [cause, outcome] of OUTCOMES) {
   test(`From that ends with ${cause} before it answered makes the call ${outcome}; To is never dialled`, () => {
     const over = onEnded(dialled(), FROM, cause, 2000)
@@ -253,11 +339,18 @@ test('[C15] ring and talk limits: the earliest is the alarm, and who is due is h
 
 test('[C27] after a crash everybody was cut off when the server last lived, nobody completed, and each terminal is told once', () => {
   const closed = closeAfterCrash(monitored('whisper'), 60_000)
-  assert.deepEqual(closed.call.legs.map(({ state }) => state), [2000, 3000, 5000].map((answeredAt) => ({ status: 'ended', endedAt: 60_000, answeredAt, cause: 'failed' })))
+  assert.deepEqual(
+    closed.call.legs.map(({ state }) => state),
+    [2000, 3000, 5000].map((answeredAt) => ({ status: 'ended', endedAt: 60_000, answeredAt, cause: 'failed' })),
+  )
   assert.deepEqual(told(closed), ['terminal of sup', 'terminal of the call'])
   assert.deepEqual(closed.call.state, { status: 'ended', outcome: 'failed', endedAt: 60_000 })
   assert.equal(find(closeAfterCrash(monitored('listen'), 10).call, SUP).state.status, 'ended')
-  assert.deepEqual(find(closeAfterCrash(monitored('listen'), 10).call, SUP).state, { status: 'ended', endedAt: 5000, answeredAt: 5000, cause: 'failed' }, 'never before its own last change')
+  assert.deepEqual(
+    find(closeAfterCrash(monitored('listen'), 10).call, SUP).state,
+    { status: 'ended', endedAt: 5000, answeredAt: 5000, cause: 'failed' },
+    'never before its own last change',
+  )
   const ending = onEnded(monitored('listen'), FROM, 'completed', 9000).call
   assert.deepEqual(closeAfterCrash(ending, 60_000).call.state, { status: 'ended', outcome: 'completed', endedAt: 60_000 })
 })
@@ -271,7 +364,12 @@ test('conversation time counts while both are there', () => {
 })
 
 test('[C27] whatever happens in whatever order, each leg has one terminal notice, and an ended call has no live leg and never moves again', () => {
-  const step = fc.record({ what: fc.constantFrom('answer', 'end', 'ring', 'mode', 'hangup', 'monitor', 'deadline'), who: fc.nat(6), mode: fc.constantFrom(...MODES), cause: fc.constantFrom<EndCause>('completed', 'busy', 'no-answer', 'failed') })
+  const step = fc.record({
+    what: fc.constantFrom('answer', 'end', 'ring', 'mode', 'hangup', 'monitor', 'deadline'),
+    who: fc.nat(6),
+    mode: fc.constantFrom(...MODES),
+    cause: fc.constantFrom<EndCause>('completed', 'busy', 'no-answer', 'failed'),
+  })
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40 }), fc.boolean(), (steps, inbound) => {
       let call = inbound ? calledIn().call : dialled()
@@ -284,19 +382,27 @@ test('[C27] whatever happens in whatever order, each leg has one terminal notice
         let decision: Decision
         try {
           decision =
-            what === 'answer' ? onAnswered(call, id, fresh(leg(`fresh${now}`)), now)
-            : what === 'end' ? onEnded(call, id, cause, now)
-            : what === 'ring' ? onRinging(call, id)
-            : what === 'mode' ? changeMode(call, id, mode, now)
-            : what === 'hangup' ? hangUp(call, id, now)
-            : what === 'monitor' ? addMonitor(call, wanted(mode), leg(`sup${now}`), { maxMonitors: 3 }, now)
-            : onDeadline(call, now)
+            what === 'answer'
+              ? onAnswered(call, id, fresh(leg(`fresh${now}`)), now)
+              : what === 'end'
+                ? onEnded(call, id, cause, now)
+                : what === 'ring'
+                  ? onRinging(call, id)
+                  : what === 'mode'
+                    ? changeMode(call, id, mode, now)
+                    : what === 'hangup'
+                      ? hangUp(call, id, now)
+                      : what === 'monitor'
+                        ? addMonitor(call, wanted(mode), leg(`sup${now}`), { maxMonitors: 3 }, now)
+                        : onDeadline(call, now)
         } catch (error) {
           assert.ok(error instanceof DomainError)
           continue
         }
         call = decision.call
-        for (const notice of decision.notices) if (notice.event === 'terminal') terminals.set(notice.kind === 'leg' ? notice.legId : 'call', (terminals.get(notice.kind === 'leg' ? notice.legId : 'call') ?? 0) + 1)
+        for (const notice of decision.notices)
+          if (notice.event === 'terminal')
+            terminals.set(notice.kind === 'leg' ? notice.legId : 'call', (terminals.get(notice.kind === 'leg' ? notice.legId : 'call') ?? 0) + 1)
         if (ended) assert.equal(call, ended)
         assert.equal(call.state.status === 'ended', !call.legs.some(isLive))
       }
@@ -310,7 +416,11 @@ test('what the engine wants to be reminded of stays with the leg as long as it i
   const { call } = onAnswered(dialled(), FROM, { freshLegId: TO, memory: 'a dialog' }, 2000)
   const stateOf = (later: Call) => later.legs.find(({ id }) => id === FROM)?.state
   assert.deepEqual(stateOf(call), { status: 'answered', answeredAt: 2000, memory: 'a dialog' })
-  assert.deepEqual(stateOf(onAnswered(call, FROM, { freshLegId: leg('x'), memory: 'another' }, 2500).call), stateOf(call), 'a second answer moves nothing')
+  assert.deepEqual(
+    stateOf(onAnswered(call, FROM, { freshLegId: leg('x'), memory: 'another' }, 2500).call),
+    stateOf(call),
+    'a second answer moves nothing',
+  )
   assert.deepEqual(stateOf(onEnded(call, FROM, 'completed', 3000).call), { status: 'ended', endedAt: 3000, answeredAt: 2000, cause: 'completed' })
   assert.deepEqual(stateOf(closeAfterCrash(call, 4000).call), { status: 'ended', endedAt: 4000, answeredAt: 2000, cause: 'failed' })
 })

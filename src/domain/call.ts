@@ -10,7 +10,7 @@ import type { Address } from './address.ts'
 import { DomainError } from './errors.ts'
 import { type Hearing, hearing } from './hearing.ts'
 import type { AccountId, CallId, LegId } from './ids.ts'
-import { type CallbackEvent, type EndCause, isAnswered, isConversation, isLive, type Leg, type Subscription } from './leg.ts'
+import { type CallbackEvent, type EndCause, isAnswered, isConversation, isLive, type Leg, type LetGoCause, type Subscription } from './leg.ts'
 
 export type CallState =
   | { readonly status: 'live' }
@@ -44,7 +44,7 @@ export type Order =
   | { readonly kind: 'dial'; readonly legId: LegId; readonly legKind: 'conversation' | 'monitor'; readonly to: Address; readonly callerId: Address }
   | { readonly kind: 'ring'; readonly legId: LegId }
   | { readonly kind: 'answer'; readonly legId: LegId }
-  | { readonly kind: 'hang-up'; readonly legId: LegId; readonly cause: EndCause }
+  | { readonly kind: 'hang-up'; readonly legId: LegId; readonly cause: LetGoCause }
   | { readonly kind: 'set-hearing'; readonly hearing: Hearing }
 
 /** Something a customer subscribed to has happened; `webhooks` makes a request of it. */

@@ -1,6 +1,19 @@
 /** What the engine and the clock report, and what follows from it. Events about a leg that has ended are late and decide nothing. */
+import type { IncomingRequest } from './account.ts'
 import type { Address } from './address.ts'
-import { type Call, callNotices, type Decision, hasConversed, legNotices, liveLeg, type Notice, nothing, type Order, setHearing, withLeg } from './call.ts'
+import {
+  type Call,
+  callNotices,
+  type Decision,
+  hasConversed,
+  legNotices,
+  liveLeg,
+  type Notice,
+  nothing,
+  type Order,
+  setHearing,
+  withLeg,
+} from './call.ts'
 import { newLeg } from './commands.ts'
 import type { AccountId, CallId, LegId } from './ids.ts'
 import { type EndCause, isConversation, isLive, type Leg } from './leg.ts'
@@ -12,6 +25,7 @@ export interface Incoming {
   readonly dialledLegId: LegId
   readonly from: Address
   readonly dialled: Address
+  readonly source: IncomingRequest['source']
   /** Where the call goes; null refuses it. */
   readonly destination: Address | null
   /** What the destination sees. */
@@ -27,10 +41,26 @@ export function incoming(event: Incoming, now: number): Decision {
   const { ringMs, limitMs, from, callerId, destination } = event
   const caller = newLeg({ id: event.callerLegId, address: from, origin: 'inbound', now, ringMs, limitMs })
   const call: Call = {
-    id: event.callId, accountId: event.accountId, direction: 'inbound', from, to: event.dialled, callerId, agentLegId: null,
-    createdAt: now, updatedAt: now, ringMs, limitMs, subscription: null, customField: null, state: { status: 'live' }, legs: [caller],
+    id: event.callId,
+    accountId: event.accountId,
+    direction: 'inbound',
+    from,
+    to: event.dialled,
+    callerId,
+    agentLegId: null,
+    createdAt: now,
+    updatedAt: now,
+    ringMs,
+    limitMs,
+    subscription: null,
+    customField: null,
+    state: { status: 'live' },
+    legs: [caller],
   }
-  if (destination === null) return { call, orders: [{ kind: 'hang-up', legId: caller.id, cause: 'failed' }], notices: [] }
+  if (destination === null) {
+    const cause = event.source === 'agent' ? 'forbidden' : 'nobody-there'
+    return { call, orders: [{ kind: 'hang-up', legId: caller.id, cause }], notices: [] }
+  }
   const dialled = newLeg({ id: event.dialledLegId, address: destination, origin: 'outbound-dial', now, ringMs, limitMs })
   const agentLegId = event.agentIs === 'caller' ? caller.id : dialled.id
   return {
@@ -68,7 +98,8 @@ export function onAnswered(call: Call, legId: LegId, { freshLegId, memory }: Pic
     orders.push({ kind: 'dial', legId: second.id, legKind: 'conversation', to: call.to, callerId: call.callerId })
   }
   if (leg.origin === 'outbound-dial') {
-    for (const caller of call.legs) if (caller.origin === 'inbound' && caller.state.status === 'ringing') orders.push({ kind: 'answer', legId: caller.id })
+    for (const caller of call.legs)
+      if (caller.origin === 'inbound' && caller.state.status === 'ringing') orders.push({ kind: 'answer', legId: caller.id })
   }
   orders.push(setHearing(next))
   const notices = isConversation(leg) ? callNotices(next, 'answered') : legNotices(answered, 'answered')

@@ -12,6 +12,9 @@ export type Origin = 'outbound' | 'outbound-dial' | 'inbound' | 'monitor'
 /** How a leg ended (C13). `completed` only for a leg that was answered. */
 export type EndCause = 'completed' | 'busy' | 'no-answer' | 'failed' | 'canceled'
 
+/** Why the house lets a leg go. The last two end it as *failed*, and tell a caller who waits that they may not dial that, or that nobody takes calls there. */
+export type LetGoCause = EndCause | 'forbidden' | 'nobody-there'
+
 /** A leg is in exactly one of these; each carries only what is true in it. Times are epoch ms. */
 export type LegState =
   | { readonly status: 'ringing' }
@@ -63,3 +66,6 @@ export function onCallMs(leg: Leg): number {
   if (state.status !== 'ended' || state.answeredAt === null) return 0
   return Math.max(0, state.endedAt - state.answeredAt)
 }
+
+/** How a leg that was let go for that is recorded. */
+export const endOf = (cause: LetGoCause): EndCause => (cause === 'forbidden' || cause === 'nobody-there' ? 'failed' : cause)

@@ -42,6 +42,7 @@ const waiting = incoming(
     dialledLegId: id('to'),
     from: at('+15550001'),
     dialled: at('+15550002'),
+    source: 'trunk',
     destination: at('client:b'),
     callerId: at('+15550001'),
     agentIs: 'dialled',
@@ -136,7 +137,8 @@ test('every row of the table was asked', () => {
 })
 
 test('[C15] in each phase exactly those whose time is over are hung up', () => {
-  const due = (call: Call, now: number): readonly string[] => onDeadline(call, now).orders.map((order) => (order.kind === 'hang-up' ? `${order.legId} ${order.cause}` : '?'))
+  const due = (call: Call, now: number): readonly string[] =>
+    onDeadline(call, now).orders.map((order) => (order.kind === 'hang-up' ? `${order.legId} ${order.cause}` : '?'))
   assert.deepEqual(due(dialled, 30_999), [])
   assert.deepEqual(due(dialled, 31_000), ['from no-answer'])
   assert.deepEqual(due(half, 32_000), ['to no-answer'])

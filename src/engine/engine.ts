@@ -12,7 +12,7 @@
 import type { Address } from '../domain/address.ts'
 import type { Hearing } from '../domain/hearing.ts'
 import type { AccountId, CallId, LegId } from '../domain/ids.ts'
-import type { EndCause } from '../domain/leg.ts'
+import type { EndCause, LetGoCause } from '../domain/leg.ts'
 
 export interface DialOrder {
   readonly callId: CallId
@@ -59,8 +59,11 @@ export interface Engine {
   answer(callId: CallId, legId: LegId): Promise<void>
   /** Replaces the call's whole table. Legs without a row are silent both ways. Resolves when the sound has changed. */
   setHearing(callId: CallId, hearing: Hearing): Promise<void>
-  /** Ends a leg: BYE, CANCEL, or a final response that says `cause` to an incoming caller. */
-  hangUp(callId: CallId, legId: LegId, cause: EndCause): Promise<void>
+  /**
+   * Ends a leg: BYE, CANCEL, or a final response that says `cause` to an incoming caller. A caller who is let go as `failed` because the
+   * other leg of their call could not be reached may be told what that one's far end said.
+   */
+  hangUp(callId: CallId, legId: LegId, cause: LetGoCause): Promise<void>
   /**
    * Tells the far ends of legs that a former life of this process left behind that it is over. Resolves when that is under way;
    * no event comes of it. A memory that is malformed, not this engine's, or of a leg that lives is ignored.

@@ -8,7 +8,7 @@ import assert from 'node:assert/strict'
 import type { Address } from '../domain/address.ts'
 import type { Hearing } from '../domain/hearing.ts'
 import type { AccountId, CallId, LegId } from '../domain/ids.ts'
-import type { EndCause } from '../domain/leg.ts'
+import { type EndCause, endOf, type LetGoCause } from '../domain/leg.ts'
 import type { DialOrder, Engine, EngineEvent } from './engine.ts'
 
 /** The newest orders that are kept; older ones are forgotten. */
@@ -19,7 +19,7 @@ export type FakeOrder =
   | { readonly kind: 'ring'; readonly callId: CallId; readonly legId: LegId }
   | { readonly kind: 'answer'; readonly callId: CallId; readonly legId: LegId }
   | { readonly kind: 'set-hearing'; readonly callId: CallId; readonly hearing: Hearing }
-  | { readonly kind: 'hang-up'; readonly callId: CallId; readonly legId: LegId; readonly cause: EndCause }
+  | { readonly kind: 'hang-up'; readonly callId: CallId; readonly legId: LegId; readonly cause: LetGoCause }
   | { readonly kind: 'farewell'; readonly memories: readonly string[] }
 
 /** Somebody who calls in. */
@@ -108,7 +108,7 @@ function engineOf(fake: Fake): Engine {
     async hangUp(callId, legId, cause) {
       take(fake, { kind: 'hang-up', callId, legId, cause })
       const leg = known(fake, callId, legId)
-      if (leg) end(fake, leg, cause)
+      if (leg) end(fake, leg, endOf(cause))
     },
     async farewell(memories) {
       take(fake, { kind: 'farewell', memories })

@@ -258,6 +258,17 @@ const INCOMING: readonly Titled[] = [
       },
     ],
   ),
+  ...(['forbidden', 'nobody-there'] as const).map(
+    (cause): Titled => [
+      `a caller who is let go as ${cause} ends as failed`,
+      async (scene) => {
+        const { callId, legId } = await callsIn(scene)
+        await scene.engine.hangUp(callId, legId, cause)
+        await until('the leg ends', () => scene.eventsOf(legId).at(-1)?.kind === 'ended')
+        assert.deepEqual(scene.eventsOf(legId).at(-1), { kind: 'ended', callId, legId, cause: 'failed' })
+      },
+    ],
+  ),
   [
     'a caller who gives up ends as canceled',
     async (scene) => {

@@ -81,7 +81,7 @@ export function makeFakeControl(now: () => number): FakeControl {
     },
     callIn(accountId, from, dialled, agent) {
       const ids = { callId: newId() as CallId, callerLegId: newId() as LegId, dialledLegId: newId() as LegId }
-      const parties = { accountId, from, dialled, destination: agent, callerId: from, agentIs: 'dialled' } as const
+      const parties = { accountId, from, dialled, source: 'trunk', destination: agent, callerId: from, agentIs: 'dialled' } as const
       return keep(incoming({ ...ids, ...parties, ringMs: RING_MS, limitMs: LIMIT_MS }, now()).call)
     },
     answer: (callId, legId) => keep(onAnswered(known(callId), legId, { freshLegId: newId() as LegId, memory: null }, now()).call),

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { EndCause } from '../../domain/leg.ts'
-import { causeOfEnd, causeOfStatus, type Happening, LEG_STATES, type LegState, type Report, statusOfCause, step } from './call.ts'
+import type { EndCause, LetGoCause } from '../../domain/leg.ts'
+import { causeOfEnd, causeOfStatus, type Happening, LEG_STATES, type LegState, type Report, statusForCaller, statusOfCause, step } from './call.ts'
 
 const HAPPENINGS: readonly Happening[] = [
   { kind: 'sent' },
@@ -108,12 +108,20 @@ test('[C13] nobody on the wire is failed, a BYE completes, a CANCEL cancels', ()
 })
 
 test('a refused caller is told why', () => {
-  const told: readonly [EndCause, number][] = [
+  const told: readonly [LetGoCause, number][] = [
     ['busy', 486],
     ['no-answer', 480],
     ['canceled', 487],
     ['completed', 487],
     ['failed', 503],
+    ['forbidden', 403],
+    ['nobody-there', 480],
   ]
   for (const [cause, status] of told) assert.equal(statusOfCause(cause), status)
+})
+
+test('a caller is told of the phone that was dialled for them what is true of their request too, and never 503, a challenge or a redirection', () => {
+  for (const status of [403, 404, 410, 484, 485, 488, 604, 606]) assert.equal(statusForCaller(status), status)
+  for (const status of [300, 301, 302, 305, 380]) assert.equal(statusForCaller(status), 480)
+  for (const status of [400, 401, 407, 420, 482, 500, 501, 502, 503, 504, 513, 600, 699]) assert.equal(statusForCaller(status), 500)
 })

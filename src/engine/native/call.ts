@@ -9,7 +9,7 @@
  * One rule: `step` alone decides what the house is told, so `ringing` and `answered` come once at most and `ended` exactly
  * once, as the last. What does not fit the state moves nothing.
  */
-import type { EndCause } from '../../domain/leg.ts'
+import type { EndCause, LetGoCause } from '../../domain/leg.ts'
 import type { EndReason } from '../../sip/user-agent.ts'
 
 export const LEG_STATES = ['dialling', 'calling', 'ringing', 'connecting', 'offered', 'accepting', 'answered', 'ended'] as const
@@ -96,8 +96,12 @@ export function causeOfStatus(status: number): EndCause {
 }
 
 /** The final response that tells an incoming caller why they are refused. */
-export function statusOfCause(cause: EndCause): number {
+export function statusOfCause(cause: LetGoCause): number {
   switch (cause) {
+    case 'forbidden':
+      return 403
+    case 'nobody-there':
+      return 480
     case 'busy':
       return 486
     case 'no-answer':
@@ -108,4 +112,16 @@ export function statusOfCause(cause: EndCause): number {
     case 'failed':
       return 503
   }
+}
+
+/** About the address or the description: true of the caller's request as well. */
+const PASSED_ON: ReadonlySet<number> = new Set([403, 404, 410, 484, 485, 488, 604, 606])
+
+/**
+ * What a caller is told when the phone that was dialled for them answered with that. Redirections are not followed. A 503 would
+ * drive the caller away from *us* (RFC 3261 §16.7 step 6), and a challenge that we could not meet is not theirs to meet.
+ */
+export function statusForCaller(status: number): number {
+  if (PASSED_ON.has(status)) return status
+  return status < 400 ? 480 : 500
 }

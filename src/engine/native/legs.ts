@@ -7,10 +7,10 @@
  */
 import type { EngineEvent, DialOrder } from '../engine.ts'
 import type { CallId, LegId } from '../../domain/ids.ts'
-import type { EndCause } from '../../domain/leg.ts'
+import { type EndCause, endOf, type LetGoCause } from '../../domain/leg.ts'
 import { NO_BODY, type SipRequest } from '../../sip/message.ts'
 import type { Hop, Output, SessionId, UaEvent, UserAgent } from '../../sip/user-agent.ts'
-import { causeOfEnd, type Happening, type LegState, statusOfCause, step } from './call.ts'
+import { causeOfEnd, type Happening, type LegState, statusForCaller, statusOfCause, step } from './call.ts'
 import type { Law, LegKind, MediaPlane, MediaTerms } from './media-plane.ts'
 import { type Caller, routeOut, type World } from './routing.ts'
 import { type AudioDescription, bothLaws, chooseLaw, inFamilyOf, readAnswer, readOffer, termsOf, writeAnswer, writeOffer } from './sdp.ts'
@@ -20,6 +20,10 @@ import type { EngineLog, SipShell } from './sip-shell.ts'
 export const MAX_LEGS = 4_000
 /** Callers who wait for an answer at once. */
 export const MAX_WAITING = 2_000
+/** What a caller is told when there is no way to whom they dialled. */
+const STATUS_NOWHERE = { 'not registered': 480, 'no trunk': 500, 'address cannot be dialled': 404 } as const
+/** To a caller, when the phone that was dialled for them did not answer the wire. */
+const STATUS_SILENCE = 480
 const RETRY_AFTER = { name: 'Retry-After', value: '5' }
 
 /** A leg as the engine holds it, from its order or INVITE to its end. */
@@ -40,6 +44,10 @@ export interface Leg {
   offered: readonly Law[]
   /** What was agreed last. */
   terms: MediaTerms | null
+  /** What a caller is told should this leg fail while they wait; null: our own trouble. */
+  refusal: number | null
+  /** A description that came before the pick-up: the answer, when the 200 has none (RFC 3261 §13.2.1). */
+  early: Uint8Array
   /** The caller's ACK came. */
   isConfirmed: boolean
   /** When something came from the phone last, or we asked it, epoch ms. */
@@ -76,13 +84,17 @@ export async function dial(desk: LegDesk, order: DialOrder): Promise<void> {
   const isFull = desk.legs.size >= MAX_LEGS
   const leg = addLeg(desk, { callId, legId, kind: order.legKind, weDialled: true, state: 'dialling', session: null, hop: null, offer: null })
   const route = routeOut(desk.world, order)
+  if (route.kind === 'nowhere') tellWaiting(desk, leg, STATUS_NOWHERE[route.reason])
   if (isFull || route.kind === 'nowhere') return giveUp(desk, leg, route.kind === 'nowhere' ? route.reason : 'too many legs')
   const { destination } = route
   try {
     const [hop, { port }] = await Promise.all([desk.shell.resolve(destination.target), desk.media.open(callId, legId, order.legKind)])
     leg.sdp.port = port
     if (!isIn(leg, 'dialling')) return closePort(desk, leg)
-    if (hop === null) return giveUp(desk, leg, 'the host has no address')
+    if (hop === null) {
+      tellWaiting(desk, leg, STATUS_SILENCE)
+      return giveUp(desk, leg, 'the host has no address')
+    }
     leg.hop = hop
     desk.trust(hop)
     const { uri, fromHeader, toHeader, credentials } = destination
@@ -124,8 +136,10 @@ export async function answer(desk: LegDesk, leg: Leg): Promise<void> {
 }
 
 /** Ends the leg for the house; the far end is told why. */
-export function hangUp(desk: LegDesk, leg: Leg, cause: EndCause): void {
-  happen(desk, leg, { kind: 'hang-up', cause })
+export function hangUp(desk: LegDesk, leg: Leg, cause: LetGoCause): void {
+  const recorded = endOf(cause)
+  if (recorded !== cause) leg.refusal = statusOfCause(cause)
+  happen(desk, leg, { kind: 'hang-up', cause: recorded })
 }
 
 /** An INVITE whose sender is known. */
@@ -160,10 +174,11 @@ export function onSessionEvent(desk: LegDesk, event: Extract<UaEvent, { readonly
   if (leg === undefined) return
   switch (event.kind) {
     case 'progress':
+      if (event.body.length > 0) leg.early = event.body
       return happen(desk, leg, { kind: 'rang' })
     case 'accepted':
       happen(desk, leg, { kind: 'picked-up' })
-      return takeAnswer(desk, leg, event.body)
+      return takeAnswer(desk, leg, event.body.length > 0 ? event.body : leg.early)
     case 'confirmed':
       leg.isConfirmed = true
       return leg.offer === null ? takeAnswer(desk, leg, event.body) : standsWhenBoth(desk, leg)
@@ -177,6 +192,7 @@ export function onSessionEvent(desk: LegDesk, event: Extract<UaEvent, { readonly
     case 'ended':
       desk.bySession.delete(event.session)
       leg.session = null
+      tellWaiting(desk, leg, event.reason === 'rejected' ? statusForCaller(event.status) : STATUS_SILENCE)
       return happen(desk, leg, { kind: 'lost', cause: causeOfEnd(event, leg.weDialled) })
   }
 }
@@ -223,7 +239,13 @@ function letGo(desk: LegDesk, leg: Leg, cause: EndCause): void {
   closePort(desk, leg)
   if (leg.session === null) return
   desk.bySession.delete(leg.session)
-  act(desk, leg, (agent, session, now) => agent.hangUp(session, now, statusOfCause(cause)))
+  act(desk, leg, (agent, session, now) => agent.hangUp(session, now, cause === 'failed' && leg.refusal !== null ? leg.refusal : statusOfCause(cause)))
+}
+
+/** Why the leg that was dialled for a caller failed is what the caller will be told. */
+function tellWaiting(desk: LegDesk, leg: Leg, status: number): void {
+  if (!leg.weDialled || leg.kind !== 'conversation') return
+  for (const other of desk.byCall.get(leg.callId) ?? []) if (isIn(other, 'offered')) other.refusal = status
 }
 
 /** Also after a port was opened for a leg that had gone meanwhile. */
@@ -237,7 +259,7 @@ const isIn = (leg: Leg, state: LegState): boolean => leg.state === state
 
 function addLeg(desk: LegDesk, born: Pick<Leg, 'callId' | 'legId' | 'kind' | 'weDialled' | 'state' | 'session' | 'hop' | 'offer'>): Leg {
   const sdp = { id: String(Math.floor(desk.now())), version: 0, last: '', port: 0 }
-  const leg: Leg = { ...born, sdp, offered: [], terms: null, isConfirmed: false, quietSince: desk.now() }
+  const leg: Leg = { ...born, sdp, offered: [], terms: null, refusal: null, early: NO_BODY, isConfirmed: false, quietSince: desk.now() }
   desk.legs.set(leg.legId, leg)
   desk.byCall.set(leg.callId, [...(desk.byCall.get(leg.callId) ?? []), leg])
   return leg

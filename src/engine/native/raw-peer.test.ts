@@ -228,6 +228,64 @@ for (const [title, body] of [
   })
 }
 
+test('a description that came with the ringing is the answer when the 200 has none', async () => {
+  const it = await house()
+  const legId = await it.dial()
+  const invite = await it.peer.take(/^INVITE /)
+  it.peer.send(response(invite, '183 Session Progress', it.peer.port, sdp()))
+  it.peer.send(response(invite, '200 OK', it.peer.port))
+  await it.peer.take(/^ACK /)
+  await until('answered', () => it.kinds(legId).includes('answered'))
+  assert.deepEqual([it.kinds(legId), it.terms[0]?.remote.port], [['ringing', 'answered'], 4000])
+})
+
+/** Somebody waits in the call while `to` is dialled for them; what they are told when that fails. */
+async function toldWhile(it: House, to: string, refuse: () => Promise<void>): Promise<string> {
+  const ends = { from: '<sip:+919876543210@gw>;tag=raw', to: `<sip:${NUMBER}@${HOST}>`, callId: token() }
+  it.peer.send(request(it.peer.port, { method: 'INVITE', ...ends, cseq: 1, body: sdp() }))
+  const { callId, legId } = await until('incoming', () => it.events.find((event) => event.kind === 'incoming'))
+  await it.engine.dial({
+    callId,
+    legId: 'dialled' as LegId,
+    legKind: 'conversation',
+    accountId: 'acme' as AccountId,
+    to: to as Address,
+    callerId: NUMBER,
+  })
+  await refuse()
+  const ended = await until('ended', () => it.events.find((event) => event.kind === 'ended' && event.legId === 'dialled'))
+  await it.engine.hangUp(callId, legId, ended.kind === 'ended' ? ended.cause : 'failed')
+  return (await it.peer.take(/^SIP\/2\.0 [3-6]/)).slice(8, 11)
+}
+
+for (const [theirs, ours] of [
+  ['404 Not Found', '404'],
+  ['486 Busy Here', '486'],
+  ['302 Moved Temporarily', '480'],
+  ['503 Service Unavailable', '500'],
+] as const) {
+  test(`a caller whose call was answered with ${theirs} is told ${ours}`, async () => {
+    const it = await house()
+    const told = await toldWhile(it, '+919876543210', async () => {
+      it.peer.send(response(await it.peer.take(/^INVITE /), theirs, it.peer.port))
+      await it.peer.take(/^ACK /)
+    })
+    assert.equal(told, ours)
+  })
+}
+
+test('a caller of a phone that is not registered is told 480; one who may not dial that, 403', async () => {
+  const it = await house()
+  assert.equal(await toldWhile(it, 'client:priya', async () => {}), '480')
+  const other = await house()
+  const ends = { from: '<sip:+919876543210@gw>;tag=raw', to: `<sip:${NUMBER}@${HOST}>`, callId: token() }
+  other.peer.send(request(other.peer.port, { method: 'INVITE', ...ends, cseq: 1, body: sdp() }))
+  const { callId, legId } = await until('incoming', () => other.events.find((event) => event.kind === 'incoming'))
+  await other.engine.hangUp(callId, legId, 'forbidden')
+  await other.peer.take(/^SIP\/2\.0 403/)
+  assert.deepEqual(other.kinds(legId), ['incoming', 'ended failed'])
+})
+
 test('rings that repeat are one ringing', async () => {
   const it = await house()
   const legId = await it.dial()
