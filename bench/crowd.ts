@@ -39,7 +39,8 @@ export async function gather(house: House, calls: number): Promise<() => Promise
   return () => ended(child, 'SIGTERM')
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) process.once('message', (wanted) => void serve(wanted as Wanted))
+if (process.argv[1] === fileURLToPath(import.meta.url))
+  process.once('disconnect', () => process.exit()).once('message', (wanted) => void serve(wanted as Wanted))
 
 async function serve({ sip }: Wanted): Promise<void> {
   const live = new Set<string>()

@@ -23,8 +23,8 @@ if (wanted === '--help' || wanted === '-h') {
   process.exitCode = 1
 } else {
   const node = installPackages()
-  if (wanted !== undefined) shadow(node, [join(folder, `${wanted}.ts`), ...rest])
-  else shadow(node, [join(root, 'scripts', 'run-all.mjs'), ...names.map((name) => join(folder, `${name}.ts`))])
+  const chosen = wanted === undefined ? names : [wanted]
+  shadow(node, [join(root, 'scripts', 'run-all.mjs'), ...chosen.map((name) => join(folder, `${name}.ts`)), '--', ...rest])
 }
 
 /** A file that exports something is there to be imported by others. */
