@@ -106,6 +106,13 @@ test('a field that is no text stays as it is, and odd values do no harm', () => 
   assert.ok(JSON.stringify(masked).length < 500)
 })
 
+test('of an error its plain values are logged, not the connection that a library hung on it', () => {
+  const error = Object.assign(new Error('gone', { cause: new Error('reset') }), { code: '57P01', attempts: 2, client: { host: 'db.example', queue: [] } })
+  const { err } = maskFields({ err: error }) as { readonly err: Readonly<Record<string, unknown>> }
+  assert.deepEqual(Object.keys(err).sort(), ['attempts', 'cause', 'code', 'message', 'stack', 'type'])
+  assert.deepEqual([err.message, err.code, err.attempts], ['gone', '57P01', 2])
+})
+
 test('a text has a limit, and the cut does not bare the number that it goes through', () => {
   for (let tail = 0; tail < 20; tail++) {
     const masked = maskText(`${'x'.repeat(1990 + tail)}+919876543210 and so on ${'y'.repeat(5000)}`)

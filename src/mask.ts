@@ -76,8 +76,10 @@ function maskValue(value: unknown, depth: number): unknown {
 
 function maskError(error: Error, depth: number): Record<string, unknown> {
   const { name, message, stack, cause, ...rest } = error
+  // Libraries hang whole connections on their errors; what tells about an error are its plain values.
+  const plain = Object.fromEntries(Object.entries(rest).filter(([, value]) => ['string', 'number', 'boolean'].includes(typeof value)))
   return {
-    ...maskEntries(rest, depth),
+    ...maskEntries(plain, depth),
     type: name,
     message: maskText(message),
     stack: maskText(stack ?? ''),
