@@ -233,7 +233,7 @@ describe('the embedded server', () => {
     const { log, events } = remembering()
     await mkdir(locked, { mode: 0o700 })
     const first = await prepareFolder(join(locked, 'data'), log, shelter)
-    assert.match(first.folder, new RegExp(`^${shelter}/[0-9a-f]{16}$`))
+    assert.match(first.folder, new RegExp(`^${shelter}/[a-p]{16}$`))
     assert.deepEqual(first.owner, { uid: NOBODY, gid: NOBODY })
     const opened = await openDatabase({ data: first.folder, log })
     await saveCall(opened.sql, { call, node: 'n', callbacks: [], idempotency: null })
