@@ -1,5 +1,7 @@
 /** The server is killed, stopped and started again in mid-call, as operators and accidents do. */
 import assert from 'node:assert/strict'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
 import { test } from 'node:test'
 import type { Phone } from '../src/phone/phone.ts'
 import { eventually, openTestReceiver, openTestServer, type TestServer } from './server.ts'
@@ -68,6 +70,24 @@ for (const transport of ['udp', 'tcp'] as const) {
     }
   })
 }
+
+test('a start that fails after a crash takes nothing from the next one: its phones are told then, and its callbacks go out', async () => {
+  const server = await openTestServer()
+  const receiver = await openTestReceiver()
+  try {
+    const { phones } = await monitoredCall(server, receiver.url)
+    await server.end('SIGKILL')
+    const squatter = createSocket('udp4')
+    await once(squatter.bind(server.sip.port, server.sip.host), 'listening')
+    await assert.rejects(server.start(), /in use by another program/).finally(() => squatter.close())
+    await server.start()
+    await eventually('all three have been hung up', () => phones.every((phone) => phone.current()?.end?.by === 'peer'), 5_000)
+    await eventually('both callbacks have come', () => receiver.received.length >= 2)
+  } finally {
+    await server.close()
+    await receiver.close()
+  }
+})
 
 test('[C27] a callback that the server could not deliver before it was killed is delivered by the next start', async () => {
   const server = await openTestServer('')
