@@ -20,8 +20,5 @@ export const newId = (): string => randomText(32)
 /** A SIP tag, branch or nonce part: 20 characters, 103 bits. */
 export const newToken = (): string => randomText(20)
 
-/** A Standard Webhooks secret (C28). */
-export const newCallbackSecret = (): string => `whsec_${randomBytes(32).toString('base64')}`
-
 /** Hex digest for SIP's digest authentication. */
 export const hexDigest = (algorithm: 'md5' | 'sha256', text: string): string => createHash(algorithm).update(text).digest('hex')

@@ -8,12 +8,13 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createHmac } from 'node:crypto'
-import { newCallbackSecret, newToken } from './chance.ts'
+import { newToken } from './chance.ts'
 import { parseConfig } from './config.ts'
 import type { Access } from './demo-client.ts'
 import { makeLog } from './log.ts'
-import { startHouse } from './main.ts'
+import { closeAll, startHouse } from './main.ts'
 import { makePhone, type Phone } from './phone/phone.ts'
+import { newSecret } from './webhooks/signature.ts'
 
 export const ROLES = ['agent', 'customer', 'supervisor'] as const
 export type Role = (typeof ROLES)[number]
@@ -60,7 +61,7 @@ export async function openCast({ httpPort, print }: { readonly httpPort: number 
     // The embedded database of a root user runs as somebody else, who must be able to pass through.
     await chmod(folder, 0o711)
     undo.push(() => rm(folder, { recursive: true, force: true }))
-    const secret = newCallbackSecret()
+    const secret = newSecret()
     const receiver = await openReceiver(secret)
     undo.push(receiver.close)
 
@@ -99,13 +100,9 @@ export async function openCast({ httpPort, print }: { readonly httpPort: number 
       close: () => closeAll(undo),
     }
   } catch (error) {
-    await closeAll(undo)
+    await closeAll(undo).catch(() => {})
     throw error
   }
-}
-
-const closeAll = async (undo: (() => Promise<unknown>)[]): Promise<void> => {
-  for (const close of undo.splice(0).reverse()) await close().catch(() => {})
 }
 
 const ROLE_OF: Readonly<Record<string, Role>> = { priya: 'agent', boss: 'supervisor', customer: 'customer' }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { openTestDatabase, type TestDatabase, testServers } from '../../test/database.ts'
+import { openTestDatabase, silent, type TestDatabase, testServers } from '../../test/database.ts'
 import { ACCOUNT, sampleCall, sampleCallback, T0 } from '../../test/sample-calls.ts'
 import type { AccountId } from '../domain/ids.ts'
 import { saveCall } from './calls.ts'
@@ -10,6 +10,7 @@ import { beat, lastBeat } from './nodes.ts'
 import { claimCallbacks, settleCallback } from './outbox.ts'
 import { DELIVERED_KEPT_MS, purge } from './retention.ts'
 import { callbackSecret } from './secrets.ts'
+import { keepUp } from './upkeep.ts'
 
 for (const server of testServers()) {
   describe(`heartbeats, secrets and retention on the ${server} PostgreSQL`, () => {
@@ -55,6 +56,46 @@ for (const server of testServers()) {
         left.map((row) => row.id),
         [parked.id, pending.id],
       )
+    })
+
+    test('a process says that it lives; a database that is away is logged and no reason to stop', async (context) => {
+      context.mock.timers.enable({ apis: ['setInterval'] })
+      const complaints: string[] = []
+      const log = { ...silent, error: (_fields: unknown, message: string) => void complaints.push(message) }
+      const away: Sql = { query: () => Promise.reject(new Error('away')) }
+      let asked: Promise<unknown> = Promise.resolve()
+      let isAway = true
+      const flaky: Sql = {
+        query<Row>(text: string, values?: readonly unknown[], name?: string) {
+          const answer = (isAway ? away : sql).query<Row>(text, values, name)
+          asked = answer.catch(() => {})
+          return answer
+        },
+      }
+      const end = keepUp({ sql: flaky, node: 'kept', now: () => T0, log })
+      context.mock.timers.tick(1_000)
+      await asked
+      await new Promise((resolve) => setImmediate(resolve))
+      assert.deepEqual(complaints, ['the heartbeat could not be written'])
+      isAway = false
+      context.mock.timers.tick(1_000)
+      await asked
+      assert.equal(await lastBeat(sql, 'kept'), T0)
+      end()
+      isAway = true
+      context.mock.timers.tick(10_000)
+      await asked
+      assert.equal(complaints.length, 1)
+    })
+
+    test('a purge goes on until nothing is left that is past its time, however little one statement takes', async () => {
+      const call = sampleCall()
+      for (let n = 0; n < 5; n++) {
+        const idempotency = { accountId: ACCOUNT, key: `batch-${n}`, fingerprint: 'f', callId: call.id, legId: null, answer: 1, createdAt: T0 }
+        await saveCall(sql, { call, node: 'n', callbacks: [], idempotency })
+      }
+      assert.equal(await purge(sql, T0 + IDEMPOTENCY_MS + 1, 2), 5)
+      assert.equal(await purge(sql, T0 + IDEMPOTENCY_MS + 1, 2), 0)
     })
   })
 }

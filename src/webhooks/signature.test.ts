@@ -55,6 +55,12 @@ test('a secret is whsec_ and 24 to 64 bytes in base64', () => {
     [false, true, true, false],
   )
   for (const text of ['', 'whsec_', of(32).slice(6), `${of(32)}!`, 'whsec_%%%%']) assert.equal(isSecret(text), false, text)
-  assert(isSecret(newSecret()))
-  assert.notEqual(newSecret(), newSecret())
+})
+
+test('[C28] a new secret has the form that Standard Webhooks libraries read, and 32 random bytes', () => {
+  const secret = newSecret()
+  assert(isSecret(secret))
+  assert.match(secret, /^whsec_[A-Za-z0-9+/]+=*$/)
+  assert.equal(Buffer.from(secret.slice('whsec_'.length), 'base64').length, 32)
+  assert.notEqual(secret, newSecret())
 })
