@@ -60,6 +60,19 @@ for (const server of testServers()) {
       await eventually('a query', async () => (await sql.query('select 1')).length === 1)
     })
 
+    test('the log has the words of what broke a connection, and not the connection with all its parameters', async () => {
+      const lines: object[] = []
+      const other = await openDatabase({ data: opened.url, log: { ...silent, warn: (fields) => void lines.push(fields) } })
+      try {
+        await other.sql.query('select 1')
+        await sql.query(KILL_OTHERS)
+        await eventually('the line', async () => lines.length > 0)
+        for (const fields of lines) assert(JSON.stringify(fields).length < 300)
+      } finally {
+        await other.close()
+      }
+    })
+
     test('one process at a time goes by a node’s name: another is refused, the same again after it lost its connection is not', async () => {
       const other = await openDatabase({ data: opened.url, log: silent })
       try {

@@ -92,7 +92,8 @@ async function connectDatabase({ config: given, log, server }: Connecting): Prom
   }
   const pool = new pg.Pool({ ...config, max: POOL_SIZE })
   // An idle connection that breaks is replaced when the next query needs one.
-  pool.on('error', (error) => log.warn({ event: 'database-connection-lost', err: error }, 'A database connection was lost'))
+  // Of the error only its words: pg hangs the whole connection on it, its parameters included.
+  pool.on('error', (error) => log.warn({ event: 'database-connection-lost', reason: error.message }, 'A database connection was lost'))
   const sessions = new Set<Listening>()
   const keep = async (purpose: Purpose): Promise<Listening> => {
     const session = await keepSession({ config, log, purpose })
