@@ -1,5 +1,12 @@
-/** Heartbeats: the last moment a node is known to have lived, by which its calls are closed after a crash. */
-import type { Sql } from './database.ts'
+/**
+ * Nodes: the processes that share a database. As long as one lives it says so, and throws away what is past its time; by its
+ * last word its calls are closed after a crash.
+ */
+import type { Log, Sql } from './database.ts'
+import { purge } from './retention.ts'
+
+const BEAT_MS = 1_000
+const PURGE_MS = 3_600_000
 
 export async function beat(sql: Sql, node: string, now: number): Promise<void> {
   await sql.query(
@@ -14,4 +21,25 @@ export async function beat(sql: Sql, node: string, now: number): Promise<void> {
 export async function lastBeat(sql: Sql, node: string): Promise<number | null> {
   const rows = await sql.query<{ beat_at: Date }>('select beat_at from node where name = $1', [node])
   return rows[0]?.beat_at.getTime() ?? null
+}
+
+export interface UpkeepOptions {
+  readonly sql: Sql
+  /** This process among those that share the database. */
+  readonly node: string
+  /** Epoch ms. */
+  readonly now: () => number
+  readonly log: Log
+}
+
+/** Heartbeats and purges from now on; what fails is logged and tried again in its next turn. @returns What ends it. */
+export function keepUp({ sql, node, now, log }: UpkeepOptions): () => void {
+  const every = (periodMs: number, work: () => Promise<unknown>, complaint: string): NodeJS.Timeout =>
+    setInterval(() => void work().catch((error: unknown) => log.error({ err: error }, complaint)), periodMs)
+  const heartbeat = every(BEAT_MS, () => beat(sql, node, now()), 'the heartbeat could not be written')
+  const housekeeping = every(PURGE_MS, () => purge(sql, now()), 'old rows could not be purged')
+  return () => {
+    clearInterval(heartbeat)
+    clearInterval(housekeeping)
+  }
 }

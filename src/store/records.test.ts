@@ -6,11 +6,10 @@ import type { AccountId } from '../domain/ids.ts'
 import { saveCall } from './calls.ts'
 import type { Sql } from './database.ts'
 import { findIdempotency, IDEMPOTENCY_MS } from './idempotency.ts'
-import { beat, lastBeat } from './nodes.ts'
+import { beat, keepUp, lastBeat } from './nodes.ts'
 import { claimCallbacks, settleCallback } from './outbox.ts'
 import { DELIVERED_KEPT_MS, purge } from './retention.ts'
 import { callbackSecret } from './secrets.ts'
-import { keepUp } from './upkeep.ts'
 
 for (const server of testServers()) {
   describe(`heartbeats, secrets and retention on the ${server} PostgreSQL`, () => {
