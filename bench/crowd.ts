@@ -2,7 +2,7 @@
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { makePhone, type Phone } from '../src/phone/phone.ts'
-import { eventually } from '../test/peers/peers.ts'
+import { eventually } from '../test/eventually.ts'
 import { ended, HOST, type House, passwordOf } from './house.ts'
 
 /** Phones that the house must know. */

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { UaEvent } from '../src/sip/user-agent.ts'
 import { openWire, type Wire } from '../src/phone/wire.ts'
-import { freePort } from '../test/peers/peers.ts'
+import { freePort } from '../test/free-port.ts'
 
 const CLI = new URL('../bin/earshot.mjs', import.meta.url).pathname
 const KEY = 'bench'

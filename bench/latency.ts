@@ -13,7 +13,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { parseArgs } from 'node:util'
 import { makePhone, type Phone, type Session } from '../src/phone/phone.ts'
-import { eventually } from '../test/peers/peers.ts'
+import { eventually } from '../test/eventually.ts'
 import { CROWD, gather, MAX_CROWD } from './crowd.ts'
 import { HOST, type House, openHouse, passwordOf, pause, registerWire, type Timed } from './house.ts'
 import { machine, median, round, rounded, say, scheduled, summary, type Summary } from './report.ts'

@@ -4,7 +4,8 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import type { Phone } from '../src/phone/phone.ts'
-import { eventually, openTestReceiver, openTestServer, type TestServer } from './server.ts'
+import { eventually } from './eventually.ts'
+import { openTestReceiver, openTestServer, type TestServer } from './server.ts'
 
 interface Monitored {
   readonly callSid: string
@@ -17,11 +18,21 @@ async function monitoredCall(server: TestServer, callback: string, agentTranspor
   const agent = await server.phone({ name: 'priya', toneHz: 440, transport: agentTransport })
   const boss = await server.phone({ name: 'boss', toneHz: 1000 })
   const { body } = await server.request('POST', '/Calls/connect.json', {
-    From: 'client:priya', To: '+919876543210', CallerId: '+918012345678', StatusCallback: callback, StatusCallbackContentType: 'application/json', 'StatusCallbackEvents[0]': 'terminal',
+    From: 'client:priya',
+    To: '+919876543210',
+    CallerId: '+918012345678',
+    StatusCallback: callback,
+    StatusCallbackContentType: 'application/json',
+    'StatusCallbackEvents[0]': 'terminal',
   })
   const callSid = body.Call.Sid
   await eventually('agent and customer talk', () => agent.current()?.hears(700) === 'heard')
-  const { body: created } = await server.request('POST', `/Calls/${callSid}/Legs.json`, { Action: 'whisper', PhoneNumber: 'client:boss', StatusCallback: callback, StatusCallbackContentType: 'application/json' })
+  const { body: created } = await server.request('POST', `/Calls/${callSid}/Legs.json`, {
+    Action: 'whisper',
+    PhoneNumber: 'client:boss',
+    StatusCallback: callback,
+    StatusCallbackContentType: 'application/json',
+  })
   await eventually('the supervisor hears both', () => boss.current()?.hears(700) === 'heard' && boss.current()?.hears(440) === 'heard')
   return { callSid, legSid: created.Leg.Sid, phones: [agent, server.trunkPhone, boss] }
 }
@@ -60,10 +71,16 @@ for (const transport of ['udp', 'tcp'] as const) {
     try {
       const { phones } = await monitoredCall(server, 'http://127.0.0.1:9/', transport)
       assert.equal(await server.end('SIGKILL'), 'SIGKILL')
-      assert.deepEqual(phones.map((phone) => phone.current()?.state), ['established', 'established', 'established'])
+      assert.deepEqual(
+        phones.map((phone) => phone.current()?.state),
+        ['established', 'established', 'established'],
+      )
       await server.start()
       await eventually('all three have been hung up', () => phones.every((phone) => phone.current()?.state === 'ended'), 5_000)
-      assert.deepEqual(phones.map((phone) => phone.current()?.end?.by), ['peer', 'peer', 'peer'])
+      assert.deepEqual(
+        phones.map((phone) => phone.current()?.end?.by),
+        ['peer', 'peer', 'peer'],
+      )
       assert.doesNotMatch(server.log(), /9876543210/, 'what was remembered of them is not logged')
     } finally {
       await server.close()
@@ -100,7 +117,11 @@ test('[C27] a callback that the server could not deliver before it was killed is
     await server.end('SIGKILL')
     receiver.answers.length = 0
     await server.start()
-    await eventually('it is tried again', () => receiver.received.filter((callback) => JSON.parse(callback.body).LegSid === legSid).length === 2, 15_000)
+    await eventually(
+      'it is tried again',
+      () => receiver.received.filter((callback) => JSON.parse(callback.body).LegSid === legSid).length === 2,
+      15_000,
+    )
     const [first, second] = receiver.received.filter((callback) => JSON.parse(callback.body).LegSid === legSid)
     assert.equal(first?.headers['webhook-id'], second?.headers['webhook-id'])
     assert.equal(first?.body, second?.body)
@@ -119,7 +140,13 @@ test('SIGTERM drains: live calls are hung up cleanly, their callbacks go out, an
     await eventually('the customer was hung up', () => server.trunkPhone.current()?.state === 'ended')
     assert.equal(server.trunkPhone.current()?.end?.by, 'peer')
     const told = receiver.received.map((callback) => JSON.parse(callback.body))
-    assert.deepEqual(told.map((callback) => [callback.LegSid ?? callback.CallSid, callback.Status]).sort(), [[callSid, 'completed'], [legSid, 'completed']].sort())
+    assert.deepEqual(
+      told.map((callback) => [callback.LegSid ?? callback.CallSid, callback.Status]).sort(),
+      [
+        [callSid, 'completed'],
+        [legSid, 'completed'],
+      ].sort(),
+    )
   } finally {
     await server.close()
     await receiver.close()

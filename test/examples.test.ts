@@ -13,7 +13,8 @@ import { powerDb } from '../src/media/tone.ts'
 import type { Phone } from '../src/phone/phone.ts'
 import { newSecret, signatureHeaders } from '../src/webhooks/signature.ts'
 import { describeWith } from './peers/peers.ts'
-import { eventually, KEY, openTestReceiver, openTestServer, SECRET, type TestReceiver, type TestServer, TOKEN } from './server.ts'
+import { eventually } from './eventually.ts'
+import { KEY, openTestReceiver, openTestServer, SECRET, type TestReceiver, type TestServer, TOKEN } from './server.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const PYTHON = 'python3'

@@ -3,10 +3,11 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import { createServer as createTcpServer, type AddressInfo } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { makePhone, type Phone, type PhoneOptions } from '../src/phone/phone.ts'
+import { freePort } from './free-port.ts'
 
 export const KEY = 'key'
 export const TOKEN = 'a-token-of-some-length'
@@ -56,11 +57,24 @@ export async function openTestServer(extraYaml = '', trunk: Partial<PhoneOptions
   const folder = await mkdtemp(join(tmpdir(), 'earshot-test-'))
   const [httpPort, sipPort] = [await freePort(), await freePort()]
   const phones: Phone[] = []
-  const trunkPhone = makePhone({ name: 'customer', password: null, server: null, transport: 'udp', law: 'pcmu', toneHz: 700, ptimeMs: 20, behaviour: { answer: 'auto', answerAfterMs: 20 }, ...trunk })
+  const trunkPhone = makePhone({
+    name: 'customer',
+    password: null,
+    server: null,
+    transport: 'udp',
+    law: 'pcmu',
+    toneHz: 700,
+    ptimeMs: 20,
+    behaviour: { answer: 'auto', answerAfterMs: 20 },
+    ...trunk,
+  })
   await trunkPhone.start()
   phones.push(trunkPhone)
-  const rtpMin = 20_000 + 2 * Math.floor(Math.random() * 9_000)
-  await writeFile(join(folder, 'earshot.yaml'), `
+  // Below the ports that the system gives to whoever asks for any, which `freePort` does.
+  const rtpMin = 20_000 + 2 * Math.floor(Math.random() * 5_300)
+  await writeFile(
+    join(folder, 'earshot.yaml'),
+    `
 http: { host: 127.0.0.1, port: ${httpPort} }
 sip: { host: 127.0.0.1, port: ${sipPort} }
 rtp: { host: 127.0.0.1, portMin: ${rtpMin}, portMax: ${rtpMin + 1998} }
@@ -79,7 +93,8 @@ trunks:
   - { name: customer, uri: "sip:${trunkPhone.uri.replace(/^sip:[^@]*@/, '')}", numbers: ["+918012345678"] }
 dial: { allow: ["+91"] }
 callbacks: { allow: [127.0.0.1] }
-${extraYaml}`)
+${extraYaml}`,
+  )
   let child: ChildProcess | null = null
   let log = ''
   const url = `http://127.0.0.1:${httpPort}`
@@ -93,7 +108,10 @@ ${extraYaml}`)
     const until = Date.now() + PATIENCE_MS
     for (;;) {
       if (started.exitCode !== null || Date.now() > until) throw new Error(`the server did not start:\n${log}`)
-      const ready = await fetch(`${url}/readyz`).then((response) => response.status === 200, () => false)
+      const ready = await fetch(`${url}/readyz`).then(
+        (response) => response.status === 200,
+        () => false,
+      )
       if (ready) return
       await new Promise((resolve) => setTimeout(resolve, 25))
     }
@@ -119,13 +137,23 @@ ${extraYaml}`)
     throw error
   }
   return {
-    url, sip, start, end, trunkPhone,
+    url,
+    sip,
+    start,
+    end,
+    trunkPhone,
     log: () => log,
     process: () => child,
     async phone(options) {
       const phone = makePhone({
-        password: `${options.name}-${options.name}`, server: sip, transport: 'udp', law: 'pcmu', toneHz: null, ptimeMs: 20,
-        behaviour: { answer: 'auto', answerAfterMs: 20 }, ...options,
+        password: `${options.name}-${options.name}`,
+        server: sip,
+        transport: 'udp',
+        law: 'pcmu',
+        toneHz: null,
+        ptimeMs: 20,
+        behaviour: { answer: 'auto', answerAfterMs: 20 },
+        ...options,
       })
       await phone.start()
       phones.push(phone)
@@ -167,29 +195,13 @@ export async function openTestReceiver(): Promise<TestReceiver> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
   return {
-    url: `http://127.0.0.1:${port}/callback`, received, answers,
-    close: () => new Promise((resolve) => {
-      server.closeAllConnections()
-      server.close(() => resolve())
-    }),
+    url: `http://127.0.0.1:${port}/callback`,
+    received,
+    answers,
+    close: () =>
+      new Promise((resolve) => {
+        server.closeAllConnections()
+        server.close(() => resolve())
+      }),
   }
-}
-
-/** Polls until the condition holds. @throws Error with `what` after the wait. */
-export async function eventually(what: string, condition: () => boolean | Promise<boolean>, patienceMs = 10_000): Promise<void> {
-  const until = Date.now() + patienceMs
-  while (!(await condition())) {
-    if (Date.now() > until) throw new Error(`never: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-}
-
-export function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const probe = createTcpServer()
-    probe.listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as AddressInfo
-      probe.close(() => resolve(port))
-    })
-  })
 }

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { Webhook } from 'standardwebhooks'
 import type { Phone, Session } from '../src/phone/phone.ts'
-import { eventually, openTestReceiver, openTestServer, SECRET, type TestReceiver, type TestServer } from './server.ts'
+import { eventually } from './eventually.ts'
+import { openTestReceiver, openTestServer, SECRET, type TestReceiver, type TestServer } from './server.ts'
 
 const HZ = { agent: 440, customer: 700, boss: 1000, chief: 1300 } as const
 type Who = keyof typeof HZ
@@ -35,15 +36,23 @@ const ears = (who: Who): string => {
   const present = session(who)
   if (!present) return 'away'
   const others = (Object.keys(HZ) as Who[]).filter((other) => other !== who)
-  return others.filter((other) => present.hears(HZ[other]) !== 'silent').map((other) => (present.hears(HZ[other]) === 'heard' ? other : `${other}?`)).join(' ')
+  return others
+    .filter((other) => present.hears(HZ[other]) !== 'silent')
+    .map((other) => (present.hears(HZ[other]) === 'heard' ? other : `${other}?`))
+    .join(' ')
 }
-const hear = (table: Partial<Record<Who, string>>): Promise<void> =>
+const hear = (table: Partial<Record<Who, string>>): Promise<unknown> =>
   eventually(JSON.stringify(table), () => Object.entries(table).every(([who, heard]) => ears(who as Who) === heard), 8_000).catch((error: Error) => {
     throw new Error(`${error.message}; heard ${JSON.stringify(Object.fromEntries((Object.keys(HZ) as Who[]).map((who) => [who, ears(who)])))}`)
   })
 
 async function connect(fields: Readonly<Record<string, string>> = {}): Promise<string> {
-  const { status, body } = await server.request('POST', '/Calls/connect.json', { From: 'client:priya', To: '+919876543210', CallerId: '+918012345678', ...fields })
+  const { status, body } = await server.request('POST', '/Calls/connect.json', {
+    From: 'client:priya',
+    To: '+919876543210',
+    CallerId: '+918012345678',
+    ...fields,
+  })
   assert.equal(status, 200, JSON.stringify(body))
   return body.Call.Sid
 }
@@ -57,7 +66,13 @@ async function hangUp(callSid: string): Promise<void> {
 test('[C15] [C20] [C23] [C26] a supervisor joins, whispers, barges, listens again and leaves; every ear hears its row; the callback tells it', async () => {
   const callSid = await connect()
   await hear({ ...TALKING, boss: 'away' })
-  const { body: created } = await server.request('POST', `/Calls/${callSid}/Legs.json`, { Action: 'listen', PhoneNumber: 'client:boss', StatusCallback: receiver.url, StatusCallbackContentType: 'application/json', CustomField: 'walk' })
+  const { body: created } = await server.request('POST', `/Calls/${callSid}/Legs.json`, {
+    Action: 'listen',
+    PhoneNumber: 'client:boss',
+    StatusCallback: receiver.url,
+    StatusCallbackContentType: 'application/json',
+    CustomField: 'walk',
+  })
   const legSid = created.Leg.Sid
   const rows = {
     listen: { ...TALKING, boss: 'agent customer' },
@@ -76,7 +91,22 @@ test('[C15] [C20] [C23] [C26] a supervisor joins, whispers, barges, listens agai
   await eventually('the callback comes', () => receiver.received.length === 1)
   const { headers, body } = receiver.received.shift() as TestReceiver['received'][number]
   const told = JSON.parse(body)
-  assert.deepEqual(Object.keys(told), ['LegSid', 'CallSid', 'AccountSid', 'DateCreated', 'DateUpdated', 'StartTime', 'EndTime', 'PhoneNumber', 'Status', 'OnCallDuration', 'Origin', 'LastAction', 'CustomField', 'EventType'])
+  assert.deepEqual(Object.keys(told), [
+    'LegSid',
+    'CallSid',
+    'AccountSid',
+    'DateCreated',
+    'DateUpdated',
+    'StartTime',
+    'EndTime',
+    'PhoneNumber',
+    'Status',
+    'OnCallDuration',
+    'Origin',
+    'LastAction',
+    'CustomField',
+    'EventType',
+  ])
   assert.deepEqual([told.LegSid, told.Status, told.LastAction, told.CustomField, told.EventType], [legSid, 'completed', 'hangup', 'walk', 'terminal'])
   new Webhook(SECRET).verify(body, headers as Record<string, string>)
   await hangUp(callSid)

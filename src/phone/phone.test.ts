@@ -1,20 +1,12 @@
 /** Two phones of ours call each other over loopback. Whether they speak SIP is for independent peers to say (`test/peers`). */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { eventually } from '../../test/eventually.ts'
 import { makePhone, type Phone, type PhoneOptions, type Session } from './phone.ts'
 
 const CALLER_HZ = 440
 const CALLEE_HZ = 1010
 const BOTH = [CALLER_HZ, CALLEE_HZ]
-
-async function until(what: string, holds: () => boolean, withinMs = 5_000): Promise<void> {
-  const deadline = performance.now() + withinMs
-  while (!holds()) {
-    if (performance.now() > deadline) throw new Error(`waited in vain: ${what}`)
-    await sleep(10)
-  }
-}
 
 async function withPhones(
   changes: { readonly caller?: Partial<PhoneOptions>; readonly callee?: Partial<PhoneOptions> },
@@ -41,14 +33,14 @@ async function withPhones(
 /** Both ends of an established call. */
 async function talk(caller: Phone, callee: Phone): Promise<{ readonly out: Session; readonly in: Session }> {
   const out = await caller.call(callee.uri)
-  await until('established', () => out.state === 'established' && callee.current()?.state === 'established')
+  await eventually('established', () => out.state === 'established' && callee.current()?.state === 'established')
   const incoming = callee.current()
   assert.ok(incoming)
   return { out, in: incoming }
 }
 
 const hears = (session: Session, tones: readonly number[]) =>
-  until(`hears ${tones.join('+') || 'silence'}`, () => BOTH.every((hz) => session.hears(hz) === (tones.includes(hz) ? 'heard' : 'silent')))
+  eventually(`hears ${tones.join('+') || 'silence'}`, () => BOTH.every((hz) => session.hears(hz) === (tones.includes(hz) ? 'heard' : 'silent')))
 
 describe('a phone', () => {
   for (const transport of ['udp', 'tcp'] as const) {
@@ -57,7 +49,7 @@ describe('a phone', () => {
         const call = await talk(caller, callee)
         await Promise.all([hears(call.out, [CALLEE_HZ]), hears(call.in, [CALLER_HZ])])
         call.out.hangUp()
-        await until('both ended', () => call.out.state === 'ended' && call.in.state === 'ended')
+        await eventually('both ended', () => call.out.state === 'ended' && call.in.state === 'ended')
         assert.deepEqual(
           [call.out.end, call.in.end],
           [
@@ -76,7 +68,7 @@ describe('a phone', () => {
         async (caller, callee) => {
           const call = await talk(caller, callee)
           await Promise.all([hears(call.out, [CALLEE_HZ]), hears(call.in, [CALLER_HZ])])
-          await until('five packets', () => call.in.received().captured.length === 5)
+          await eventually('five packets', () => call.in.received().captured.length === 5)
           assert.deepEqual(
             call.in.received().captured.map(({ payload }) => payload.length),
             Array.from({ length: 5 }, () => ptimeMs * 8),
@@ -91,7 +83,7 @@ describe('a phone', () => {
     await withPhones({ callee: { capturePackets: 1_000 } }, async (caller, callee) => {
       const call = await talk(caller, callee)
       const packets = () => call.in.received().captured
-      await until('a second of packets', () => packets().length >= 50)
+      await eventually('a second of packets', () => packets().length >= 50)
       const [first, last] = [packets()[0], packets().at(-1)]
       assert.ok(first && last)
       const [saidMs, passedMs] = [((last.timestamp - first.timestamp) >>> 0) / 8, last.at - first.at]
@@ -102,7 +94,7 @@ describe('a phone', () => {
   it('without a law in common the call is refused', async () => {
     await withPhones({ caller: { law: 'pcma' } }, async (caller, callee) => {
       const out = await caller.call(callee.uri)
-      await until('ended', () => out.end !== null)
+      await eventually('ended', () => out.end !== null)
       assert.deepEqual(out.end, { cause: 'failed', by: 'peer', status: 488 })
     })
   })
@@ -110,7 +102,7 @@ describe('a phone', () => {
   it('is busy when told so', async () => {
     await withPhones({ callee: { behaviour: { answer: 'busy', answerAfterMs: 0 } } }, async (caller, callee) => {
       const out = await caller.call(callee.uri)
-      await until('ended', () => out.end !== null)
+      await eventually('ended', () => out.end !== null)
       assert.deepEqual(out.end, { cause: 'busy', by: 'peer', status: 486 })
     })
   })
@@ -118,9 +110,9 @@ describe('a phone', () => {
   it('rings until the caller gives up', async () => {
     await withPhones({ callee: { behaviour: { answer: 'never', answerAfterMs: 0 } } }, async (caller, callee) => {
       const out = await caller.call(callee.uri)
-      await until('rings', () => out.state === 'ringing' && callee.current()?.state === 'ringing')
+      await eventually('rings', () => out.state === 'ringing' && callee.current()?.state === 'ringing')
       out.hangUp()
-      await until('ended', () => out.end !== null && callee.current()?.end !== null)
+      await eventually('ended', () => out.end !== null && callee.current()?.end !== null)
       assert.deepEqual([out.end?.cause, callee.current()?.end?.cause], ['canceled', 'canceled'])
     })
   })
@@ -128,14 +120,14 @@ describe('a phone', () => {
   it('answers by hand, refuses by hand', async () => {
     await withPhones({ callee: { behaviour: { answer: 'manual', answerAfterMs: 0 } } }, async (caller, callee) => {
       const first = await caller.call(callee.uri)
-      await until('rings', () => callee.current()?.state === 'ringing')
+      await eventually('rings', () => callee.current()?.state === 'ringing')
       callee.current()?.answer()
-      await until('established', () => first.state === 'established')
+      await eventually('established', () => first.state === 'established')
       first.hangUp()
       const second = await caller.call(callee.uri)
-      await until('rings', () => callee.current()?.state === 'ringing')
+      await eventually('rings', () => callee.current()?.state === 'ringing')
       callee.current()?.reject(603)
-      await until('ended', () => second.end !== null)
+      await eventually('ended', () => second.end !== null)
       assert.deepEqual(second.end, { cause: 'failed', by: 'peer', status: 603 })
     })
   })
@@ -145,7 +137,7 @@ describe('a phone', () => {
       const { uri } = callee
       await callee.stop()
       const out = await caller.call(uri)
-      await until('ended', () => out.end !== null)
+      await eventually('ended', () => out.end !== null)
       assert.equal(out.end?.cause, 'failed')
     })
   })
@@ -193,7 +185,7 @@ describe('a phone', () => {
       const call = await talk(caller, callee)
       call.out.sendDigits('123#')
       call.in.sendDigits('99*')
-      await until('keys arrive', () => call.in.digits() === '123#' && call.out.digits() === '99*')
+      await eventually('keys arrive', () => call.in.digits() === '123#' && call.out.digits() === '99*')
       assert.throws(() => call.out.sendDigits('x'), /no key/)
     })
   })
@@ -203,7 +195,7 @@ describe('a phone', () => {
       const sessions = await Promise.all([caller.call(callee.uri), caller.call(callee.uri), caller.call(callee.uri)])
       for (const session of sessions) await hears(session, [CALLEE_HZ])
       sessions[1]?.hangUp()
-      await until('one is over', () => sessions[1]?.end !== null)
+      await eventually('one is over', () => sessions[1]?.end !== null)
       await Promise.all([hears(sessions[0] as Session, [CALLEE_HZ]), hears(sessions[2] as Session, [CALLEE_HZ])])
     })
   })
@@ -212,7 +204,7 @@ describe('a phone', () => {
     await withPhones({}, async (caller, callee) => {
       const call = await talk(caller, callee)
       await caller.stop()
-      await until('the far end knows', () => call.in.end !== null)
+      await eventually('the far end knows', () => call.in.end !== null)
       assert.deepEqual(call.in.end, { cause: 'completed', by: 'peer', status: 0 })
     })
   })

@@ -1,16 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { despiteErrors, eventually } from '../../test/eventually.ts'
 import { openTestDatabase, silent, type TestDatabase, testServers } from '../../test/database.ts'
 import { type Database, openDatabase, type Sql } from './database.ts'
-
-async function eventually(what: string, holds: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 500; tries += 1) {
-    if (await holds().catch(() => false)) return
-    await sleep(10)
-  }
-  assert.fail(`${what} did not happen`)
-}
 
 const KILL_OTHERS = `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`
 
@@ -57,7 +49,10 @@ for (const server of testServers()) {
     test('queries work again after every connection was lost', async () => {
       await Promise.all(Array.from({ length: 10 }, () => sql.query('select pg_sleep(0.01)')))
       await sql.query(KILL_OTHERS)
-      await eventually('a query', async () => (await sql.query('select 1')).length === 1)
+      await eventually(
+        'a query',
+        despiteErrors(async () => (await sql.query('select 1')).length === 1),
+      )
     })
 
     test('the log has the words of what broke a connection, and not the connection with all its parameters', async () => {
@@ -84,10 +79,13 @@ for (const server of testServers()) {
         const before = await pids()
         assert.equal(before.length, 2)
         await sql.query(KILL_OTHERS).catch(() => {})
-        await eventually('both names are held again', async () => {
-          const now = await pids()
-          return now.length === 2 && !now.some((pid) => before.includes(pid))
-        })
+        await eventually(
+          'both names are held again',
+          despiteErrors(async () => {
+            const now = await pids()
+            return now.length === 2 && !now.some((pid) => before.includes(pid))
+          }),
+        )
         await assert.rejects(other.claim('main'), /Another Earshot/)
       } finally {
         await other.close()
@@ -103,10 +101,13 @@ for (const server of testServers()) {
       await eventually('a notification', async () => heard === 1)
       await sql.query(KILL_OTHERS).catch(() => {})
       await eventually('the call that says notifications may have been missed', async () => heard === 2)
-      await eventually('a notification after that', async () => {
-        await sql.query(`select pg_notify('one', '')`)
-        return heard > 2
-      })
+      await eventually(
+        'a notification after that',
+        despiteErrors(async () => {
+          await sql.query(`select pg_notify('one', '')`)
+          return heard > 2
+        }),
+      )
       await listening.close()
       const until = heard
       await sql.query(`select pg_notify('one', '')`)

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, before, describe, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { silent, testServers } from '../../test/database.ts'
+import { despiteErrors, eventually } from '../../test/eventually.ts'
 import { ACCOUNT, sampleCall, sampleCallback } from '../../test/sample-calls.ts'
 import type { CallId } from '../domain/ids.ts'
 import { loadCall, saveCall } from './calls.ts'
@@ -37,14 +37,6 @@ describe('the embedded server', () => {
     const events: unknown[] = []
     const note = (fields: Readonly<Record<string, unknown>>): void => void events.push(fields.event)
     return { log: { info: note, warn: note, error: note }, events }
-  }
-
-  async function eventually(what: string, holds: () => Promise<boolean>): Promise<void> {
-    for (let tries = 0; tries < 500; tries += 1) {
-      if (await holds().catch(() => false)) return
-      await sleep(20)
-    }
-    assert.fail(`${what} did not happen`)
   }
 
   const postmaster = async (folder: string): Promise<number> =>
@@ -172,7 +164,10 @@ describe('the embedded server', () => {
     const opened = await openDatabase({ data: folder, log })
     const first = await postmaster(folder)
     process.kill(-first, 'SIGKILL')
-    await eventually('a new server', async () => (await opened.sql.query('select 1')).length === 1 && (await postmaster(folder)) !== first)
+    await eventually(
+      'a new server',
+      despiteErrors(async () => (await opened.sql.query('select 1')).length === 1 && (await postmaster(folder)) !== first),
+    )
     assert(events.includes('database-lost'))
     await assert.rejects(openDatabase({ data: folder, log: silent }), /in use/)
     await opened.close()
@@ -185,10 +180,13 @@ describe('the embedded server', () => {
     const [holder] = await opened.sql.query<{ pid: number }>(holders)
     assert(holder)
     process.kill(holder.pid, 'SIGKILL')
-    await eventually('another holder', async () => {
-      const [now] = await opened.sql.query<{ pid: number }>(holders)
-      return now !== undefined && now.pid !== holder.pid
-    })
+    await eventually(
+      'another holder',
+      despiteErrors(async () => {
+        const [now] = await opened.sql.query<{ pid: number }>(holders)
+        return now !== undefined && now.pid !== holder.pid
+      }),
+    )
     await opened.close()
   })
 
@@ -226,7 +224,9 @@ describe('the embedded server', () => {
     await server.close()
   })
 
-  test('as root, a folder that the server’s user may not reach works all the same, is found again, and goes with its temporary folder', { skip: asRoot ? false : 'not root' }, async () => {
+  test('as root, a folder that the server’s user may not reach works all the same, is found again, and goes with its temporary folder', {
+    skip: asRoot ? false : 'not root',
+  }, async () => {
     const locked = newFolder()
     const shelter = newFolder()
     const call = sampleCall()
@@ -249,7 +249,9 @@ describe('the embedded server', () => {
     await assert.rejects(stat(first.folder), 'nobody will ask for it again')
   })
 
-  test('as root, a folder that holds other things of root’s is left alone, and the data sheltered', { skip: asRoot ? false : 'not root' }, async () => {
+  test('as root, a folder that holds other things of root’s is left alone, and the data sheltered', {
+    skip: asRoot ? false : 'not root',
+  }, async () => {
     const shared = newFolder()
     await mkdir(shared, { mode: 0o755 })
     await writeFile(join(shared, 'earshot.yaml'), '')

@@ -7,6 +7,7 @@ import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Webhook } from 'standardwebhooks'
 import { openTestDatabase, silent, type TestDatabase, testServers } from '../../test/database.ts'
+import { eventually } from '../../test/eventually.ts'
 import { ACCOUNT, sampleCall, sampleCallback, T0 } from '../../test/sample-calls.ts'
 import { saveCall } from '../store/calls.ts'
 import type { Database, Log, Sql } from '../store/database.ts'
@@ -59,14 +60,6 @@ async function openReceiver() {
   }
 }
 type Receiver = Awaited<ReturnType<typeof openReceiver>>
-
-async function eventually(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 1000; tries += 1) {
-    if (await holds()) return
-    await sleep(5)
-  }
-  assert.fail(`${what} did not happen`)
-}
 
 for (const server of testServers()) {
   describe(`the webhook worker on the ${server} PostgreSQL`, () => {

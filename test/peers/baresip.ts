@@ -14,7 +14,9 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FLOOR_DB, powerDb, sine } from '../../src/media/tone.ts'
 import { TRACE_DB, type Verdict, verdict } from '../../src/phone/ear.ts'
-import { eventually, freePort, run } from './peers.ts'
+import { eventually } from '../eventually.ts'
+import { freePort } from '../free-port.ts'
+import { run } from './peers.ts'
 
 export interface BaresipOptions {
   readonly name: string

@@ -8,7 +8,8 @@ import type { CallId, LegId } from '../../src/domain/ids.ts'
 import type { Leg, Mode } from '../../src/domain/leg.ts'
 import { type Baresip, type BaresipOptions, startBaresip } from './baresip.ts'
 import { freshId, HOST, NUMBER, type TestEngine, withEngine } from './native.ts'
-import { eventually, describeWith } from './peers.ts'
+import { eventually } from '../eventually.ts'
+import { describeWith } from './peers.ts'
 
 const AGENT_HZ = 440
 const CUSTOMER_HZ = 700
@@ -42,7 +43,7 @@ async function withBaresips(options: readonly BaresipOptions[], play: (...phones
 }
 
 const registered = (test: TestEngine, count: number) =>
-  eventually(`${count} phones are registered`, () => (test.engine.registrations().length === count ? true : null))
+  eventually(`${count} phones are registered`, () => test.engine.registrations().length === count)
 
 const agentAt = (port: number, changes: Partial<BaresipOptions> = {}): BaresipOptions => ({
   name: 'priya',
@@ -178,7 +179,7 @@ describeWith('baresip', 'baresip and the native engine', () => {
       await withBaresips([agentAt(test.port, { registrar: { host: HOST, port: test.port, password: 'guess' } })], async (agent) => {
         assert(agent)
         // It may have been refused before we could listen for its events; what it prints is kept.
-        await eventually('it is refused', () => (agent.output().includes('403 Forbidden') ? true : null))
+        await eventually('it is refused', () => agent.output().includes('403 Forbidden'))
         assert.deepEqual(test.engine.registrations(), [])
       })
     })

@@ -7,7 +7,9 @@ import type { NativeEngine } from '../../src/engine/native/native-engine.ts'
 import type { Address } from '../../src/domain/address.ts'
 import { startLossyRelay } from './lossy-relay.ts'
 import { ACCOUNT, freshId, HOST, NUMBER, withEngine } from './native.ts'
-import { eventually, freePort, describeWith } from './peers.ts'
+import { eventually } from '../eventually.ts'
+import { freePort } from '../free-port.ts'
+import { describeWith } from './peers.ts'
 import { startSipp } from './sipp.ts'
 
 const CALLS = 150
@@ -74,7 +76,7 @@ describeWith('sipp', 'sipp and the native engine', () => {
           })
           const calling = await caller.result
           assert.deepEqual({ ...calling, retransmissions: 0 }, { exitCode: 0, failed: 0, complaints: '', successful: CALLS, retransmissions: 0 })
-          await eventually('no leg is left', () => (test.engine.counts().legs === 0 ? true : null))
+          await eventually('no leg is left', () => test.engine.counts().legs === 0)
           const ends = endsOf(test.events)
           assert.equal(ends.length, 2 * CALLS)
           assert.equal(new Set(ends.map((event) => event.legId)).size, 2 * CALLS)
@@ -100,7 +102,7 @@ describeWith('sipp', 'sipp and the native engine', () => {
         const sipp = await startSipp({ scenario, service: NUMBER, target: { host: HOST, port: test.port }, calls: 20, rate: 20, pauseMs: 30, port })
         const { exitCode, complaints, successful } = await sipp.result
         assert.deepEqual({ exitCode, complaints, successful }, { exitCode: 0, complaints: '', successful: 20 })
-        await eventually('all have ended', () => (endsOf(test.events).length === 20 ? true : null))
+        await eventually('all have ended', () => endsOf(test.events).length === 20)
       })
     })
   }
@@ -114,7 +116,7 @@ describeWith('sipp', 'sipp and the native engine', () => {
       const sipp = await startSipp({ scenario: 'uac-cancel', service: NUMBER, target: { host: HOST, port: test.port }, calls: 20, rate: 20, port })
       const { exitCode, complaints, successful } = await sipp.result
       assert.deepEqual({ exitCode, complaints, successful }, { exitCode: 0, complaints: '', successful: 20 })
-      await eventually('all have ended', () => (endsOf(test.events).length === 20 ? true : null))
+      await eventually('all have ended', () => endsOf(test.events).length === 20)
       assert.deepEqual([...new Set(endsOf(test.events).map((event) => event.cause))], ['canceled'])
     })
   })
@@ -136,7 +138,7 @@ describeWith('sipp', 'sipp and the native engine', () => {
       })
       const { exitCode, complaints, successful } = await sipp.result
       assert.deepEqual({ exitCode, complaints, successful }, { exitCode: 0, complaints: '', successful: 50 })
-      await eventually('all have ended', () => (endsOf(test.events).length === 50 ? true : null))
+      await eventually('all have ended', () => endsOf(test.events).length === 50)
       assert.equal(new Set(endsOf(test.events).map((event) => event.legId)).size, 50)
     })
   })

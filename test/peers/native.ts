@@ -5,7 +5,7 @@ import type { AccountId, CallId, LegId } from '../../src/domain/ids.ts'
 import type { DialOrder, EngineEvent } from '../../src/engine/engine.ts'
 import { makeMediaPlane } from '../../src/engine/native/media-thread.ts'
 import { makeNativeEngine, type NativeEngine } from '../../src/engine/native/native-engine.ts'
-import { eventually } from './peers.ts'
+import { eventually } from '../eventually.ts'
 
 export const HOST = '127.0.0.1'
 export const ACCOUNT = 'earshot' as AccountId

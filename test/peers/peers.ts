@@ -1,16 +1,13 @@
 /**
- * What every independent peer needs: is it installed, a free port, a process that surely ends.
+ * What every independent peer needs: is it installed, a process that surely ends.
  *
  * A peer that is missing skips its tests and says so; with `CI=true` it is a failure instead.
  */
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
-import { createSocket } from 'node:dgram'
 import { accessSync, constants } from 'node:fs'
-import { createServer } from 'node:net'
 import { delimiter, join } from 'node:path'
 import { describe, it } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 
 export type PeerName = 'baresip' | 'sipp'
 
@@ -33,36 +30,6 @@ export function describeWith(name: PeerName, title: string, tests: () => void): 
   if (isInstalled(name)) return void describe(title, tests)
   const reason = `${name} is not installed (apt-get install ${PACKAGES[name]})`
   it(title, { skip: process.env.CI === 'true' ? false : reason }, () => assert.fail(reason))
-}
-
-const POLL_MS = 20
-
-/** Resolves with the first value that is not null. @throws Error with `what` when the time is over. */
-export async function eventually<T>(what: string, find: () => T | null | Promise<T | null>, withinMs = 8_000): Promise<T> {
-  const deadline = performance.now() + withinMs
-  for (;;) {
-    const found = await find()
-    if (found !== null) return found
-    if (performance.now() > deadline) throw new Error(`waited ${withinMs} ms in vain: ${what}`)
-    await sleep(POLL_MS)
-  }
-}
-
-/** A port that is free for UDP and TCP now. Another process may take it before the peer does; then the peer fails to start. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const udp = createSocket('udp4')
-    await new Promise<void>((resolve) => udp.bind(0, '127.0.0.1', resolve))
-    const { port } = udp.address()
-    const tcp = createServer()
-    const isFree = await new Promise<boolean>((resolve) => {
-      tcp.once('error', () => resolve(false))
-      tcp.listen(port, '127.0.0.1', () => resolve(true))
-    })
-    await new Promise<void>((resolve) => udp.close(resolve))
-    if (isFree) await new Promise<void>((resolve) => void tcp.close(() => resolve()))
-    if (isFree) return port
-  }
 }
 
 export interface Running {

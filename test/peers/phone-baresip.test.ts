@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { makePhone, type Phone, type PhoneOptions } from '../../src/phone/phone.ts'
 import { type Baresip, type BaresipOptions, startBaresip } from './baresip.ts'
-import { eventually, describeWith } from './peers.ts'
+import { eventually } from '../eventually.ts'
+import { describeWith } from './peers.ts'
 
 const OURS_HZ = 700
 const THEIRS_HZ = 1010
@@ -59,7 +60,7 @@ describeWith('baresip', 'baresip and our phone', () => {
             : null,
         )
         await baresip.press('9')
-        await eventually('we get the key', () => (phone.current()?.digits() === '9' ? true : null))
+        await eventually('we get the key', () => phone.current()?.digits() === '9')
         await baresip.command('hangup')
         await eventually('the call has ended', () => phone.current()?.end ?? null)
         assert.deepEqual(phone.current()?.end, { cause: 'completed', by: 'peer', status: 0 })
@@ -71,7 +72,7 @@ describeWith('baresip', 'baresip and our phone', () => {
     it(`we call baresip over ${transport}, fall silent, speak again, and hang up`, async () => {
       await withBoth({ transport }, {}, async (phone, baresip) => {
         const session = await phone.call(baresip.uri)
-        await eventually('established', () => (session.state === 'established' ? true : null))
+        await eventually('established', () => session.state === 'established')
         await Promise.all([baresip.hears([OURS_HZ], TONES), hears(phone, [THEIRS_HZ])])
         session.mute(true)
         await baresip.hears([], TONES)

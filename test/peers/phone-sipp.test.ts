@@ -4,7 +4,9 @@ import { it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { makePhone, type Phone, type PhoneOptions, type Session } from '../../src/phone/phone.ts'
 import { type LossyRelay, startLossyRelay } from './lossy-relay.ts'
-import { eventually, freePort, describeWith } from './peers.ts'
+import { eventually } from '../eventually.ts'
+import { freePort } from '../free-port.ts'
+import { describeWith } from './peers.ts'
 import { type SippOptions, type SippResult, startSipp } from './sipp.ts'
 
 const CALLS = 300
@@ -33,7 +35,7 @@ async function withPhone(
   await phone.start()
   try {
     await play(phone, { host: LOCAL, port: Number(phone.uri.split(':').at(-1)) })
-    await eventually('every call that came in has ended', () => (sessions.every((session) => session.end !== null) ? true : null))
+    await eventually('every call that came in has ended', () => sessions.every((session) => session.end !== null))
   } finally {
     await phone.stop()
   }
@@ -55,7 +57,7 @@ async function callThem(phone: Phone, uri: string): Promise<readonly (Session['e
     if (lead > 0) await sleep(lead)
     sessions.push(await phone.call(uri))
   }
-  await eventually('all calls have ended', () => (sessions.every((session) => session.end !== null) ? true : null), 15_000)
+  await eventually('all calls have ended', () => sessions.every((session) => session.end !== null), 15_000)
   return sessions.map((session) => session.end)
 }
 
@@ -192,7 +194,7 @@ describeWith('sipp', 'our user agent calls sipp', () => {
       const port = await freePort()
       const sipp = await startSipp({ scenario: 'uas', target: null, calls: 1, rate: 1, port, echo: true, keys: { contact_port: String(port) } })
       const session = await phone.call(`sip:sipp@${LOCAL}:${sipp.port}`)
-      await eventually('the echo', () => (session.hears(440) === 'heard' && session.hears(700) === 'silent' ? true : null))
+      await eventually('the echo', () => session.hears(440) === 'heard' && session.hears(700) === 'silent')
       session.hangUp()
       assert.deepEqual(verdictOf(await sipp.result), { ...WELL, successful: 1 })
     })

@@ -2,7 +2,8 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { freePort, run } from './peers.ts'
+import { freePort } from '../free-port.ts'
+import { run } from './peers.ts'
 
 export interface SippOptions {
   /** File name in `sipp/`, without `.xml`. */
