@@ -73,21 +73,49 @@ describe('The queue between one mouth and one ear', () => {
     assert.equal(draw(queue, FRAME, 510).length, FRAME)
   })
 
-  test('Overflow: the oldest goes, at two frames of 20 ms, and is counted', () => {
+  test('Overflow: the oldest goes, at eight frames of 20 ms, and is counted', () => {
     const queue = fresh()
-    for (let i = 0; i < 5; i++) feed(queue, FRAME, i)
+    for (let i = 0; i < 11; i++) feed(queue, FRAME, i)
     assert.equal(queue.length, QUEUE_MIN_LIMIT)
     assert.equal(queue.overflows, 3)
-    assert.equal(draw(queue, FRAME, 10)[0], (3 * FRAME) % 251)
+    assert.equal(draw(queue, FRAME, 15)[0], (3 * FRAME) % 251)
   })
 
   test('Longer packets on either side have room for one of each', () => {
     const queue = fresh()
-    feed(queue, 480, 0)
-    assert.equal(queue.length, 480)
-    draw(queue, 480, 10)
-    assert.equal(limitOf(queue), 960)
+    feed(queue, MAX_FRAME_SAMPLES, 0)
+    assert.equal(queue.length, MAX_FRAME_SAMPLES)
+    draw(queue, MAX_FRAME_SAMPLES, 10)
+    assert.equal(limitOf(queue), 2 * MAX_FRAME_SAMPLES)
     assert.equal(queue.overflows, 0)
+  })
+
+  for (const packets of [2, 3, 5, 7]) {
+    test(`A mouth whose packets come ${packets} at a time is heard without a hole`, () => {
+      const queue = fresh()
+      const got: number[] = []
+      for (let now = 0; now < 4000; now += 20) {
+        if (now % (packets * 20) === 0) for (let i = 0; i < packets; i++) feed(queue, FRAME, now)
+        got.push(...draw(queue, FRAME, now + 10))
+      }
+      assert.deepEqual([queue.overflows, queue.shrinks], [0, 0])
+      assert.deepEqual(
+        got,
+        got.map((_, i) => i % 251),
+      )
+      assert.equal(got.length, 200 * FRAME)
+    })
+  }
+
+  test('A single burst is delay for seconds, not for ever', () => {
+    const queue = fresh()
+    for (let i = 0; i < 8; i++) feed(queue, FRAME, 0)
+    for (let now = 10; now < 10_000; now += 20) {
+      draw(queue, FRAME, now)
+      feed(queue, FRAME, now + 10)
+    }
+    assert.equal(queue.length, FRAME)
+    assert.equal(queue.starvations, 0)
   })
 
   test('Surplus: what nobody needed for a second is dropped, one frame at a time', () => {

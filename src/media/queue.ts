@@ -14,8 +14,11 @@
 import { SAMPLES_PER_MS, transcoding, type Law } from './g711.ts'
 import type { Sound } from './mixer.ts'
 
-/** Two frames of 20 ms, or one frame of each side where those are longer. */
-export const QUEUE_MIN_LIMIT = 2 * 20 * SAMPLES_PER_MS
+/**
+ * 160 ms, or one frame of each side where those are longer. Many phones send in bursts (two packets each 40 ms, five after a pause of
+ * the air): what a burst brings must wait, or every ear but the other party's hears holes. What waits in vain, surplus takes away.
+ */
+export const QUEUE_MIN_LIMIT = 8 * 20 * SAMPLES_PER_MS
 /** The longest packet that is understood at all: 100 ms. */
 export const MAX_FRAME_SAMPLES = 100 * SAMPLES_PER_MS
 export const CUSHION_MS = 4
