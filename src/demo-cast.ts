@@ -70,7 +70,14 @@ export async function openCast({ httpPort, print }: { readonly httpPort: number 
     undo.push(() => customer.stop())
 
     const token = newToken()
-    const yaml = demoConfig({ httpPort: httpPort ?? (await freePort(USUAL_HTTP_PORT)), sipPort: await freePort(USUAL_SIP_PORT), trunk: customer.uri, folder, token, secret })
+    const yaml = demoConfig({
+      httpPort: httpPort ?? (await freePort(USUAL_HTTP_PORT)),
+      sipPort: await freePort(USUAL_SIP_PORT),
+      trunk: customer.uri,
+      folder,
+      token,
+      secret,
+    })
     const config = parseConfig(yaml, { fileName: 'the demonstration', env: {} })
     const log = makeLog({ level: 'error', plain: true, write: (line) => print(line.trimEnd()) })
     print('   … starting the server and its database (a few seconds the first time)')
@@ -86,11 +93,20 @@ export async function openCast({ httpPort, print }: { readonly httpPort: number 
       undo.push(() => one.stop())
       await one.register()
     }
-    print(`   ✓ phones: the agent "priya" hums ${TONES.agent} Hz, the supervisor "boss" ${TONES.supervisor} Hz; the customer ${CUSTOMER}, behind a trunk, ${TONES.customer} Hz`)
+    print(
+      `   ✓ phones: the agent "priya" hums ${TONES.agent} Hz, the supervisor "boss" ${TONES.supervisor} Hz; the customer ${CUSTOMER}, behind a trunk, ${TONES.customer} Hz`,
+    )
     print('')
     const phones: Readonly<Record<Role, Phone>> = { agent, customer, supervisor }
     return {
-      httpUrl: house.httpUrl, sipAddress: house.sipAddress, key: 'demo', token, api: '/v1/Accounts/demo', callerId: CALLER_ID, customerNumber: CUSTOMER, callbackUrl: receiver.url,
+      httpUrl: house.httpUrl,
+      sipAddress: house.sipAddress,
+      key: 'demo',
+      token,
+      api: '/v1/Accounts/demo',
+      callerId: CALLER_ID,
+      customerNumber: CUSTOMER,
+      callbackUrl: receiver.url,
       toneHz: (role) => TONES[role],
       hears: (ear, mouth) => live(phones[ear])?.hears(TONES[mouth]) === 'heard',
       levelDb: (ear, mouth) => live(phones[ear])?.heard([TONES[mouth]]).get(TONES[mouth]) ?? Number.NEGATIVE_INFINITY,
@@ -109,7 +125,16 @@ const ROLE_OF: Readonly<Record<string, Role>> = { priya: 'agent', boss: 'supervi
 
 function phone(name: string, password: string | null, server: { readonly host: string; readonly port: number } | null): Phone {
   const toneHz = TONES[ROLE_OF[name] ?? 'customer']
-  return makePhone({ name, password, server, transport: 'udp', law: 'pcmu', toneHz, ptimeMs: 20, behaviour: { answer: 'auto', answerAfterMs: PICK_UP_MS } })
+  return makePhone({
+    name,
+    password,
+    server,
+    transport: 'udp',
+    law: 'pcmu',
+    toneHz,
+    ptimeMs: 20,
+    behaviour: { answer: 'auto', answerAfterMs: PICK_UP_MS },
+  })
 }
 
 function live(of: Phone) {
@@ -166,7 +191,8 @@ async function openReceiver(secret: string): Promise<Receiver> {
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('end', () => {
       const text = Buffer.concat(chunks).toString('utf8')
-      const signed = request.headers['webhook-signature'] === signature(secret, `${request.headers['webhook-id']}.${request.headers['webhook-timestamp']}.${text}`)
+      const signed =
+        request.headers['webhook-signature'] === signature(secret, `${request.headers['webhook-id']}.${request.headers['webhook-timestamp']}.${text}`)
       received.push({ body: JSON.parse(text) as Record<string, unknown>, signed })
       response.end()
     })
@@ -184,7 +210,10 @@ async function openReceiver(secret: string): Promise<Receiver> {
 }
 
 /** Standard Webhooks, as a receiver checks it. */
-const signature = (secret: string, signed: string): string => `v1,${createHmac('sha256', Buffer.from(secret.replace(/^whsec_/, ''), 'base64')).update(signed).digest('base64')}`
+const signature = (secret: string, signed: string): string =>
+  `v1,${createHmac('sha256', Buffer.from(secret.replace(/^whsec_/, ''), 'base64'))
+    .update(signed)
+    .digest('base64')}`
 
 /** The wished port when nobody has it, else any. */
 async function freePort(wished: number): Promise<number> {

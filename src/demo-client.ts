@@ -25,7 +25,12 @@ export interface Client {
 const TIMEOUT_MS = 10_000
 
 /** The same request for a shell. */
-export function curlLine({ httpUrl, key, token }: Access, method: 'GET' | 'POST' | 'PUT', path: string, fields: Readonly<Record<string, string>>): string {
+export function curlLine(
+  { httpUrl, key, token }: Access,
+  method: 'GET' | 'POST' | 'PUT',
+  path: string,
+  fields: Readonly<Record<string, string>>,
+): string {
   const data = Object.entries(fields).map(([name, value]) => `-d ${quoted(`${name}=${value}`)}`)
   const verb = method === 'PUT' ? ['-X PUT'] : []
   return ['curl -s', `-u ${key}:${token}`, ...verb, `${httpUrl}${path}`, ...data].join(' ')

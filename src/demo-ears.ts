@@ -39,7 +39,9 @@ export function makeHeard(cast: Cast): Heard {
     table() {
       const heads = ROLES.map((mouth) => `${mouth} (${cast.toneHz(mouth)} Hz)`.padEnd(22))
       const rows = ROLES.map((ear) => {
-        const cells = ROLES.map((mouth) => (mouth === ear ? '·' : cast.hears(ear, mouth) ? `heard, ${cast.levelDb(ear, mouth).toFixed(0)} dB` : 'silent'))
+        const cells = ROLES.map((mouth) =>
+          mouth === ear ? '·' : cast.hears(ear, mouth) ? `heard, ${cast.levelDb(ear, mouth).toFixed(0)} dB` : 'silent',
+        )
         return `${`${ear} hears`.padEnd(18)}${cells.map((cell) => cell.padEnd(22)).join('')}`.trimEnd()
       })
       return [`${''.padEnd(18)}${heads.join('')}`.trimEnd(), ...rows]

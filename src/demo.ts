@@ -6,6 +6,7 @@
 import { makeHeard, type Ears, sameTable } from './demo-ears.ts'
 import { type Cast, openCast } from './demo-cast.ts'
 import { curlLine, makeClient } from './demo-client.ts'
+import type { Mode } from './domain/leg.ts'
 
 export interface DemoOptions {
   /** End by itself after the script instead of staying up. */
@@ -22,8 +23,6 @@ const PATIENCE_MS = 10_000
 /** How often the ears are looked at while somebody plays. */
 const LOOK_MS = 250
 
-type Mode = 'listen' | 'whisper' | 'barge'
-
 /** What each ear must hear, by whom: the table of docs/hearing.md. */
 const EXPECTED: Readonly<Record<Mode | 'alone', Ears>> = {
   alone: { agent: ['customer'], customer: ['agent'], supervisor: [] },
@@ -32,7 +31,10 @@ const EXPECTED: Readonly<Record<Mode | 'alone', Ears>> = {
   barge: { agent: ['customer', 'supervisor'], customer: ['agent', 'supervisor'], supervisor: ['agent', 'customer'] },
 }
 
-/** Runs the demonstration. @returns The exit code: 0 when every ear heard exactly what it should and the callback came. */
+/**
+ * Runs the demonstration until its end, or until `left`.
+ * @returns The exit code: 0 when every ear heard exactly what it should and the callback came; 1 also when the script was left before its end.
+ */
 export async function runDemo(options: DemoOptions): Promise<number> {
   const { print, once, left } = options
   print('')
@@ -40,7 +42,11 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   print('')
   const cast = await openCast({ httpPort: options.httpPort, print })
   try {
-    const failures = await playScript(cast, print)
+    let gone = false
+    const script = playScript(cast, (line) => (gone ? undefined : print(line)))
+    const failures = await Promise.race([script, left.then(() => null)])
+    gone = true
+    if (failures === null) return 1
     print('')
     print(failures === 0 ? 'Every ear heard exactly what it should.' : `${failures} of the checks above failed.`)
     if (once) return failures === 0 ? 0 : 1
@@ -75,8 +81,12 @@ async function playScript(cast: Cast, print: (line: string) => void): Promise<nu
   print('')
   print('2. A supervisor joins: their phone rings, they pick up and listen')
   const monitor = await client.post(`${api}/Calls/${callSid}/Legs.json`, {
-    Action: 'listen', PhoneNumber: 'client:boss', CustomField: 'demo',
-    StatusCallback: callbackUrl, StatusCallbackContentType: 'application/json', 'StatusCallbackEvents[0]': 'terminal',
+    Action: 'listen',
+    PhoneNumber: 'client:boss',
+    CustomField: 'demo',
+    StatusCallback: callbackUrl,
+    StatusCallbackContentType: 'application/json',
+    'StatusCallbackEvents[0]': 'terminal',
   })
   const legSid = String(monitor.Leg?.Sid)
   await listenFor('listen')
@@ -96,7 +106,10 @@ async function playScript(cast: Cast, print: (line: string) => void): Promise<nu
   const agentLeg = legs.Legs?.find((leg) => leg.Origin === 'outbound')
   await client.put(`${api}/Calls/${callSid}/Legs/${agentLeg?.Sid}.json`, { Action: 'hangup' })
   const callback = await cast.nextCallback(PATIENCE_MS)
-  check(callback !== null && callback.body.LegSid === legSid && callback.body.EventType === 'terminal', callback ? `callback received: ${JSON.stringify(callback.body)}` : 'no callback came')
+  check(
+    callback !== null && callback.body.LegSid === legSid && callback.body.EventType === 'terminal',
+    callback ? `callback received: ${JSON.stringify(callback.body)}` : 'no callback came',
+  )
   check(callback?.signed === true, 'its signature is right')
   check(await cast.silence(PATIENCE_MS), 'every phone has hung up')
   return failures
