@@ -99,6 +99,15 @@ describe('a phone', () => {
     })
   })
 
+  it('stopped while it dials, it says so and leaves nothing open', async () => {
+    await withPhones({}, async (caller, callee) => {
+      const dialling = caller.call(callee.uri)
+      const [dialled] = await Promise.allSettled([dialling, caller.stop()])
+      assert.match(String(dialled.status === 'rejected' && dialled.reason), /was stopped while it dialled/)
+      assert.equal(callee.current(), null)
+    })
+  })
+
   it('is busy when told so', async () => {
     await withPhones({ callee: { behaviour: { answer: 'busy', answerAfterMs: 0 } } }, async (caller, callee) => {
       const out = await caller.call(callee.uri)

@@ -193,6 +193,10 @@ async function call(core: Core, uri: string): Promise<Session> {
   const to = hopOf(options, uri)
   if (sessions.size >= MAX_SESSIONS) throw new Error(`phone ${options.name} has ${MAX_SESSIONS} calls already`)
   const opened = await openSound(soundOf(core))
+  if (core.wire === null) {
+    opened.line.close()
+    throw new Error(`phone ${options.name} was stopped while it dialled`)
+  }
   const order = {
     uri,
     to,
