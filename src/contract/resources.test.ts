@@ -15,7 +15,7 @@ import {
 } from '../../test/data/contract/sample-call.ts'
 import type { Call } from '../domain/call.ts'
 import type { EndCause, Leg } from '../domain/leg.ts'
-import { activeLegs, callResource, legResource } from './resources.ts'
+import { activeLegs, allLegs, callResource, legResource } from './resources.ts'
 import { rendered, type WireObject } from './xml.ts'
 
 const JSON_OPTIONS = { format: 'json', timeZone: IST } as const
@@ -124,6 +124,35 @@ test('[C4] in XML what JSON calls null is an empty element, and the Uri has no s
 
 test('[C31] an ended call with details is the vendor’s example', () => {
   assert.equal(json(callResource(endedCall, JSON_OPTIONS, { now: 0 })), exampleJson('call-ended.json'))
+})
+
+const LEG_KEYS = 'Sid CallSid AccountSid PhoneNumber Status Origin LastAction DateCreated DateUpdated StartTime EndTime OnCallDuration Uri'.split(' ')
+
+test('[C31] all legs of a call, ended ones included, in order of creation and each with its own status', () => {
+  const over: Leg = {
+    ...agentLeg,
+    state: { status: 'ended', endedAt: ist('2020-12-22 17:32:00') + 999, answeredAt: ist('2020-12-22 17:31:12'), cause: 'completed' },
+  }
+  const { MetaData, legs } = allLegs({ ...monitored, legs: [over, customerLeg, ended(monitorLeg, 'busy')] }, JSON_OPTIONS)
+  assert.deepEqual(MetaData, { Total: 3, Count: 3 })
+  const list = legs as readonly WireObject[]
+  for (const leg of list) assert.deepEqual(Object.keys(leg), LEG_KEYS)
+  assert.deepEqual(
+    list.map((leg) => [leg.Sid, leg.Origin, leg.Status, leg.LastAction, leg.StartTime, leg.EndTime, leg.OnCallDuration]),
+    [
+      [agentLeg.id, 'outbound', 'completed', '', '2020-12-22 17:31:06', '2020-12-22 17:32:00', '48'],
+      [customerLeg.id, 'outbound-dial', 'in-progress', '', '2020-12-22 17:31:13', null, '0'],
+      [monitorLeg.id, 'monitor', 'busy', 'barge', '2020-12-22 17:57:40', '2020-12-22 17:57:40', '0'],
+    ],
+  )
+  assert.deepEqual(new Set(list.map((leg) => leg.Uri)), new Set([`/v1/Accounts/exotel30m/Calls/${liveCall.id}/Legs`]))
+})
+
+test('[C31] in XML the list of all legs has the same names, and each leg is a Leg', () => {
+  const document = xml(allLegs(liveCall, XML_OPTIONS))
+  assert.ok(document.includes('<TwilioResponse><MetaData><Total>2</Total><Count>2</Count></MetaData><legs><Leg><Sid>'))
+  assert.ok(document.includes('<EndTime/><OnCallDuration>0</OnCallDuration>'))
+  assert.ok(document.endsWith('</Leg></legs></TwilioResponse>'))
 })
 
 test('[C31] details in XML', () => {

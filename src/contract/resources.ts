@@ -35,6 +35,29 @@ export function activeLegs(call: Call, { format, timeZone }: ResourceOptions): W
   return { Legs: asList(format, 'Leg', legs) }
 }
 
+/** All legs of a call in order of creation, ended ones included (C31). There are few enough for one page. */
+export function allLegs(call: Call, { format, timeZone }: ResourceOptions): WireObject {
+  const legs = call.legs.map((leg): WireObject => {
+    const created = wireDate(leg.createdAt, timeZone)
+    return {
+      Sid: leg.id,
+      CallSid: call.id,
+      AccountSid: call.accountId,
+      PhoneNumber: addressOut(leg.address),
+      Status: legStatus(leg),
+      Origin: leg.origin,
+      LastAction: leg.lastAction,
+      DateCreated: created,
+      DateUpdated: wireDate(leg.updatedAt, timeZone),
+      StartTime: created,
+      EndTime: leg.state.status === 'ended' ? wireDate(leg.state.endedAt, timeZone) : null,
+      OnCallDuration: String(wholeSeconds(onCallMs(leg))),
+      Uri: `${callPath(call)}/Legs`,
+    }
+  })
+  return { MetaData: { Total: legs.length, Count: legs.length }, legs: asList(format, 'Leg', legs) }
+}
+
 /** One leg, after it was created (C16), changed (C20) or told to hang up (C21). */
 export function legResource(call: Call, leg: Leg, answer: LegAnswer, { format, timeZone }: ResourceOptions): WireObject {
   const created = wireDate(leg.createdAt, timeZone)
@@ -59,32 +82,35 @@ export function legResource(call: Call, leg: Leg, answer: LegAnswer, { format, t
  * `Price` is null until somebody rates calls.
  * @param details What `?details=true` adds, computed up to `now` (epoch ms) while the call lives; null leaves it out.
  */
-export function callResource(call: Call, { format, timeZone }: ResourceOptions, details: { readonly now: number } | null): WireObject {
+export const callResource = (call: Call, options: ResourceOptions, details: { readonly now: number } | null): WireObject => ({
+  Call: callFields(call, options, details),
+})
+
+/** The same without its name, as it stands in a list. */
+export function callFields(call: Call, { format, timeZone }: ResourceOptions, details: { readonly now: number } | null): WireObject {
   const ended = call.state.status === 'ended' ? call.state : null
   const created = wireDate(call.createdAt, timeZone)
   return {
-    Call: {
-      Sid: call.id,
-      ParentCallSid: null,
-      DateCreated: created,
-      DateUpdated: wireDate(call.updatedAt, timeZone),
-      AccountSid: call.accountId,
-      To: addressOut(call.to),
-      From: addressOut(call.from),
-      PhoneNumberSid: accountNumber(call),
-      Status: ended?.outcome ?? 'in-progress',
-      StartTime: created,
-      EndTime: ended ? wireDate(ended.endedAt, timeZone) : null,
-      Duration: ended ? String(talkSeconds(call, ended.endedAt)) : null,
-      Price: null,
-      Direction: call.direction,
-      AnsweredBy: null,
-      ForwardedFrom: null,
-      CallerName: null,
-      Uri: callUri(call, format),
-      RecordingUrl: null,
-      ...(details === null ? {} : { Details: callDetails(call, ended?.endedAt ?? details.now) }),
-    },
+    Sid: call.id,
+    ParentCallSid: null,
+    DateCreated: created,
+    DateUpdated: wireDate(call.updatedAt, timeZone),
+    AccountSid: call.accountId,
+    To: addressOut(call.to),
+    From: addressOut(call.from),
+    PhoneNumberSid: accountNumber(call),
+    Status: ended?.outcome ?? 'in-progress',
+    StartTime: created,
+    EndTime: ended ? wireDate(ended.endedAt, timeZone) : null,
+    Duration: ended ? String(talkSeconds(call, ended.endedAt)) : null,
+    Price: null,
+    Direction: call.direction,
+    AnsweredBy: null,
+    ForwardedFrom: null,
+    CallerName: null,
+    Uri: callUri(call, format),
+    RecordingUrl: null,
+    ...(details === null ? {} : { Details: callDetails(call, ended?.endedAt ?? details.now) }),
   }
 }
 
@@ -121,7 +147,8 @@ function talkSeconds(call: Call, endedAt: number): number {
   return answers.length === 0 ? 0 : wholeSeconds(Math.max(0, endedAt - Math.min(...answers)))
 }
 
-const asList = (format: Format, name: string, items: readonly WireObject[]): readonly WireObject[] =>
+/** A list as `xml.ts` wants it: in XML each member is an element of that name. */
+export const asList = (format: Format, name: string, items: readonly WireObject[]): readonly WireObject[] =>
   format === 'json' ? items : items.map((item) => ({ [name]: item }))
 
 const callPath = (call: Call): string => `/v1/Accounts/${call.accountId}/Calls/${call.id}`

@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test'
 import { openTestDatabase } from '../../test/database.ts'
 import type { Account } from '../domain/account.ts'
 import type { Address } from '../domain/address.ts'
-import type { Decision } from '../domain/call.ts'
+import type { Call, Decision } from '../domain/call.ts'
 import type { ConnectCommand, MonitorCommand } from '../domain/commands.ts'
 import { DomainError, type DomainErrorCode } from '../domain/errors.ts'
 import type { AccountId, CallId, LegId } from '../domain/ids.ts'
@@ -168,6 +168,23 @@ test('[C2] another account’s call is not there, for any request', async () => 
   await refused(here.control.changeMode(other, callId, supervisor, 'barge'), 'call-not-in-progress')
   await refused(here.control.hangUp(other, callId, supervisor), 'call-not-in-progress')
   await refused(here.control.call(other, callId), 'call-not-found')
+})
+
+test('[C31] the list has a call from its first moment, and each change that was saved', async () => {
+  const here = await house()
+  const { control, engine } = here
+  const query = {
+    createdFrom: null, createdBefore: null, from: null, to: null, ownNumbers: null, statuses: null, durationS: null, price: null, directions: null,
+    order: 'desc', pageSize: 50, start: null,
+  } as const
+  const { id } = await control.connect(ACME, call, null)
+  const listed = async (): Promise<Call | undefined> => (await control.calls(ACME, { ...query, ids: [id] })).calls[0]
+  assert.deepEqual(await listed(), await control.call(ACME, id))
+  engine.ends((await control.call(ACME, id)).legs[0]?.id as LegId, 'busy')
+  await control.settled()
+  assert.equal((await listed())?.state.status, 'ended')
+  assert.deepEqual(await listed(), await control.call(ACME, id))
+  assert.equal((await control.calls('zenith' as AccountId, { ...query, ids: [id] })).total, 0)
 })
 
 test('[C10] what the rules do not allow is not dialled, and nothing is written', async () => {

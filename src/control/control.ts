@@ -5,13 +5,14 @@
 import { type Account, callerIdFor, type DialRules, mayDial, routeIncoming } from '../domain/account.ts'
 import type { Address } from '../domain/address.ts'
 import type { Call, Decision } from '../domain/call.ts'
+import type { CallPage, CallQuery } from '../domain/call-query.ts'
 import { addMonitor, type ConnectCommand, changeMode, connect, hangUp, type MonitorCommand } from '../domain/commands.ts'
 import { DomainError } from '../domain/errors.ts'
 import { incoming, onAnswered, onEnded, onRinging } from '../domain/events.ts'
 import type { AccountId, CallId, LegId } from '../domain/ids.ts'
 import { isLive, type Leg, type Mode } from '../domain/leg.ts'
 import type { EngineEvent } from '../engine/engine.ts'
-import { loadCall } from '../store/calls.ts'
+import { listCalls, loadCall } from '../store/calls.ts'
 import { findIdempotency, IDEMPOTENCY_MS, type IdempotencyRecord } from '../store/idempotency.ts'
 import { makeSteps, type Steps, type StepsOptions } from './steps.ts'
 
@@ -43,6 +44,8 @@ export interface Control {
   liveCall(accountId: AccountId, callId: CallId): Promise<Call>
   /** Any call, live or ended. @throws {DomainError} call-not-found */
   call(accountId: AccountId, callId: CallId): Promise<Call>
+  /** A page of the account's calls, live and ended, as they were last saved. */
+  calls(accountId: AccountId, query: CallQuery): Promise<CallPage>
 }
 
 export interface ControlOptions extends StepsOptions {
@@ -90,6 +93,7 @@ export function makeControl(options: ControlOptions): RunningControl {
       if (!call) throw new DomainError('call-not-found')
       return call
     },
+    calls: (accountId, query) => listCalls(desk.database.sql, accountId, query),
     onEngineEvent: (event) => take(desk, event),
     drain: (graceMs) => drain(desk, graceMs),
     settled: () => steps.queue.idle(),

@@ -3,7 +3,9 @@
  * tests says when a leg answers or ends. Ids are counted, 32 characters like real ones.
  */
 import type { Control, Idempotency, LegOfCall } from '../control/control.ts'
+import type { Account } from '../domain/account.ts'
 import { assertInProgress, type Call, liveLeg } from '../domain/call.ts'
+import type { CallPage, CallQuery } from '../domain/call-query.ts'
 import { addMonitor, changeMode, connect, hangUp } from '../domain/commands.ts'
 import { DomainError, type DomainErrorCode } from '../domain/errors.ts'
 import { incoming, onAnswered, onEnded } from '../domain/events.ts'
@@ -52,7 +54,10 @@ export function makeFakeControl(now: () => number): FakeControl {
     async connect(accountId, command, idempotency) {
       asked.push('connect')
       if (command.from.startsWith(FORBIDDEN_PREFIX)) throw new DomainError('destination-not-allowed', 'From')
-      return once(idempotency, () => keep(connect(command, { callId: newId() as CallId, legId: newId() as LegId, account: { id: accountId, timeZone: 'UTC', numbers: [], agents: [], maxMonitors: 10 } }, now()).call))
+      return once(idempotency, () => {
+        const ids = { callId: newId() as CallId, legId: newId() as LegId, account: accountOf(accountId) }
+        return keep(connect(command, ids, now()).call)
+      })
     },
     async createMonitorLeg(accountId, callId, command, idempotency) {
       asked.push('createMonitorLeg')
@@ -79,6 +84,11 @@ export function makeFakeControl(now: () => number): FakeControl {
     async call(accountId, callId) {
       return find(accountId, callId, 'call-not-found')
     },
+    async calls(accountId, query) {
+      asked.push('calls')
+      const own = [...calls.values()].filter((call) => call.accountId === accountId)
+      return pageOf(own, query)
+    },
     callIn(accountId, from, dialled, agent) {
       const ids = { callId: newId() as CallId, callerLegId: newId() as LegId, dialledLegId: newId() as LegId }
       const parties = { accountId, from, dialled, source: 'trunk', destination: agent, callerId: from, agentIs: 'dialled' } as const
@@ -87,6 +97,21 @@ export function makeFakeControl(now: () => number): FakeControl {
     answer: (callId, legId) => keep(onAnswered(known(callId), legId, { freshLegId: newId() as LegId, memory: null }, now()).call),
     end: (callId, legId, cause) => keep(onEnded(known(callId), legId, cause, now()).call),
   }
+}
+
+const accountOf = (id: AccountId): Account => ({ id, timeZone: 'UTC', numbers: [], agents: [], maxMonitors: MAX_MONITORS })
+
+/** Filters by id and status alone, and calls that are created at the same moment are in the order of their ids. */
+function pageOf(calls: readonly Call[], { ids, statuses, order, start, pageSize }: CallQuery): CallPage {
+  const statusOf = ({ state }: Call) => (state.status === 'ended' ? state.outcome : 'in-progress')
+  const matching = calls
+    .filter((call) => (ids?.includes(call.id) ?? true) && (statuses?.includes(statusOf(call)) ?? true))
+    .sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1))
+  if (order === 'desc') matching.reverse()
+  const place = start === null ? -1 : matching.findIndex(({ id }) => id === start.id)
+  const first = start?.side === 'before' ? Math.max(0, place - pageSize) : place + 1
+  const end = start?.side === 'before' ? place : first + pageSize
+  return { calls: matching.slice(first, end), total: matching.length, hasPrevious: first > 0, hasNext: end < matching.length }
 }
 
 type Once = <T>(idempotency: Idempotency | null, act: () => T) => T

@@ -3,9 +3,10 @@
  *
  * Parameters are looked at before the call is: a request that is wrong in itself is 400 whether or not its call lives.
  */
-import type { Fields } from '../contract/fields.ts'
+import { callList, callQueryIn } from '../contract/call-list.ts'
+import { type Fields, lastValue } from '../contract/fields.ts'
 import { callIdIn, connectCommand, legAction, legIdIn, monitorCommand } from '../contract/requests.ts'
-import { activeLegs, callResource, legResource } from '../contract/resources.ts'
+import { activeLegs, allLegs, callResource, legResource } from '../contract/resources.ts'
 import type { Format, WireObject } from '../contract/xml.ts'
 import type { Control, Idempotency } from '../control/control.ts'
 import { DomainError, type DomainErrorCode } from '../domain/errors.ts'
@@ -19,8 +20,9 @@ export interface Asked {
   /** As in the path, decoded; empty where the path has none. */
   readonly callSid: string
   readonly legSid: string
-  /** `?details=true`. */
-  readonly details: boolean
+  /** Of the address. */
+  readonly query: Fields
+  /** Of the body; writes look here alone. */
   readonly fields: Fields
   readonly idempotency: Idempotency | null
   /** Epoch ms. */
@@ -45,16 +47,29 @@ export const ROUTES: readonly ApiRoute[] = [
   },
   {
     method: 'GET',
+    path: '/Calls',
+    answer: async (control, asked) => {
+      const query = callQueryIn(asked.query, asked)
+      return callList(await control.calls(asked.accountId, query), query, asked)
+    },
+  },
+  {
+    method: 'GET',
     path: '/Calls/:callSid',
     answer: async (control, asked) => {
       const call = await control.call(asked.accountId, callId(asked, 'call-not-found'))
-      return callResource(call, asked, asked.details ? { now: asked.now } : null)
+      return callResource(call, asked, wantsDetails(asked) ? { now: asked.now } : null)
     },
   },
   {
     method: 'GET',
     path: '/Calls/:callSid/ActiveLegs',
     answer: async (control, asked) => activeLegs(await control.liveCall(asked.accountId, callId(asked, 'call-not-in-progress')), asked),
+  },
+  {
+    method: 'GET',
+    path: '/Calls/:callSid/Legs',
+    answer: async (control, asked) => allLegs(await control.call(asked.accountId, callId(asked, 'call-not-found')), asked),
   },
   {
     method: 'POST',
@@ -79,6 +94,8 @@ async function actOnLeg(control: Control, asked: Asked): Promise<WireObject> {
   const changed = await control.changeMode(asked.accountId, call, leg, action)
   return legResource(changed.call, changed.leg, 'changed', asked)
 }
+
+const wantsDetails = ({ query }: Asked): boolean => lastValue(query, 'details')?.toLowerCase() === 'true'
 
 /** What cannot be an id is, to the caller, an id that nobody has. */
 function callId(asked: Asked, unknown: DomainErrorCode): CallId {

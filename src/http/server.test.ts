@@ -145,8 +145,8 @@ test('[C1] paths are case-sensitive, and an unknown one is 404, never its parent
     `${path}/`,
     `${path}/ActiveLegs.xml`,
     `/calls/x`,
-    `/Calls`,
-    `/Calls.json`,
+    `/calls`,
+    `/Calls/`,
     `/Calls//x`,
     `${path}//ActiveLegs`,
     `${path}/Legs/${agent}/x`,
@@ -313,14 +313,16 @@ test('[C10] a known path with another method is 405 and says which it knows', as
   const cases = [
     ['GET', '/Calls/connect', 'POST'],
     ['PUT', '/Calls/connect.json', 'POST'],
+    ['POST', '/Calls', 'GET, HEAD'],
+    ['DELETE', '/Calls.json', 'GET, HEAD'],
     ['POST', '/Calls/x', 'GET, HEAD'],
     ['DELETE', '/Calls/x.json', 'GET, HEAD'],
     ['POST', '/Calls/x/ActiveLegs', 'GET, HEAD'],
-    ['GET', '/Calls/x/Legs', 'POST'],
-    ['GET', '/Calls/x/Legs.json', 'POST'],
+    ['PUT', '/Calls/x/Legs', 'GET, HEAD, POST'],
+    ['DELETE', '/Calls/x/Legs.json', 'GET, HEAD, POST'],
     ['POST', '/Calls/x/Legs/y', 'PUT'],
     ['GET', '/Calls/x/Legs/y', 'PUT'],
-    ['HEAD', '/Calls/x/Legs', 'POST'],
+    ['HEAD', '/Calls/x/Legs/y', 'PUT'],
     ['PATCH', '/Calls/x/Legs/y', 'PUT'],
     ['OPTIONS', '/Calls/connect', 'POST'],
   ] as const
@@ -599,12 +601,95 @@ test('[C31] a call is found while it lives and after, with details when asked', 
   assert.deepEqual([Call.Status, Call.Duration, Call.Price, Call.Details.Leg2Status], ['completed', '60', null, 'completed'])
   const xml = parser.parse((await get(`${path}?details=TRUE`)).body).TwilioResponse.Call
   assert.deepEqual([xml.Duration, xml.Price, xml.Details.Legs.Leg[1].Id], ['60', '', '2'])
-  assert.equal((await get(`${path}.json?details=true&details=true`)).statusCode, 200)
+  assert.ok((await get(`${path}.json?details=false&details=true`)).json().Call.Details, 'the last one counts')
 })
 
 test('[C31] an unknown or foreign call is 404', async () => {
   const foreign = (await send('POST', '/v1/Accounts/zenith/Calls/connect.json', CONNECT, { as: 'zkey:ztoken' })).json().Call.Sid
-  for (const sid of ['unknown', foreign, '%00']) assert.equal((await get(`/Calls/${sid}`)).statusCode, 404)
+  for (const sid of ['unknown', foreign, '%00']) {
+    const [call, legs] = [await get(`/Calls/${sid}`), await get(`/Calls/${sid}/Legs`)]
+    assert.deepEqual([call.statusCode, legs.statusCode], [404, 404])
+    assert.deepEqual(exception(legs), exception(call))
+  }
+})
+
+test('[C31] all legs of a call, while it lives and after', async () => {
+  const { path, callId, agent, customer } = await talk()
+  const monitor = await monitorOf(path, 'whisper')
+  const legs = async (): Promise<readonly Record<string, unknown>[]> => {
+    const body = (await get(`${path}/Legs.json`)).json()
+    assert.deepEqual(body.MetaData, { Total: 3, Count: 3 })
+    assert.deepEqual(
+      body.legs.map((leg: Record<string, unknown>) => leg.Sid),
+      [agent, customer, monitor],
+    )
+    return body.legs
+  }
+  control.end(callId, monitor as LegId, 'busy')
+  assert.deepEqual(
+    (await legs()).map((leg) => [leg.Status, leg.EndTime, leg.OnCallDuration]),
+    [
+      ['in-progress', null, '0'],
+      ['in-progress', null, '0'],
+      ['busy', '2020-12-22 17:31:06', '0'],
+    ],
+  )
+  now += 60_000
+  control.end(callId, customer, 'completed')
+  control.end(callId, agent, 'completed')
+  assert.deepEqual(
+    (await legs()).map((leg) => [leg.Status, leg.OnCallDuration, leg.LastAction]),
+    [
+      ['completed', '60', ''],
+      ['completed', '60', ''],
+      ['busy', '0', 'whisper'],
+    ],
+  )
+  const xml = parser.parse((await get(`${path}/Legs`)).body).TwilioResponse
+  assert.deepEqual([xml.MetaData.Total, xml.legs.Leg.length, xml.legs.Leg[2].Origin], ['3', 3, 'monitor'])
+})
+
+test('[C31] the account’s calls, live and ended, page by page in both formats and directions', async () => {
+  const sids: string[] = []
+  for (let n = 0; n < 5; n++) {
+    sids.unshift((await talk()).callId)
+    now += 1000
+  }
+  await send('POST', '/v1/Accounts/zenith/Calls/connect.json', CONNECT, { as: 'zkey:ztoken' })
+  const follow = async (uri: string): Promise<{ readonly sids: readonly string[]; readonly prev: string | null; readonly next: string | null }> => {
+    const response = await send('GET', uri)
+    assert.equal(response.statusCode, 200, response.body)
+    const isJson = response.headers['content-type'] !== 'application/xml'
+    const { Metadata, Calls } = isJson ? response.json() : parser.parse(response.body).TwilioResponse
+    assert.deepEqual([Number(Metadata.Total), Number(Metadata.PageSize)], [5, 2])
+    const calls: readonly { readonly Sid: string }[] = isJson ? Calls : [Calls.Call].flat()
+    return { sids: calls.map(({ Sid }) => Sid), prev: Metadata.PrevPageUri || null, next: Metadata.NextPageUri || null }
+  }
+  for (const suffix of ['', '.json']) {
+    const first = await follow(`${ACME}/Calls${suffix}?PageSize=2&Status=in-progress`)
+    const second = await follow(first.next ?? '')
+    const third = await follow(second.next ?? '')
+    assert.deepEqual([first.prev, first.sids, second.sids, third.sids, third.next], [null, sids.slice(0, 2), sids.slice(2, 4), sids.slice(4), null])
+    const back = await follow(third.prev ?? '')
+    assert.deepEqual([back.sids, (await follow(back.prev ?? '')).sids], [second.sids, first.sids])
+  }
+})
+
+test('[C31] a list that is asked wrongly is 400 by name, and nobody is asked', async () => {
+  const before = control.asked.length
+  for (const [search, name] of [
+    ['PageSize=0', 'PageSize'],
+    ['Status=busy&Status=lively', 'Status'],
+    ['After=nonsense', 'After'],
+    ['DateCreated=gte:%zz', 'DateCreated'],
+  ] as const) {
+    const response = await get(`/Calls.json?${search}`)
+    assert.equal(response.statusCode, 400)
+    assert.equal(exception(response).Message, `Invalid Parameter: ${name} is missing or invalid`)
+  }
+  assert.equal((await get(`/Calls?${'a=b&'.repeat(201)}`)).statusCode, 400)
+  assert.equal(control.asked.length, before)
+  assert.equal((await get('/Calls.json?Status=lively&Status=busy&Unknown=x')).statusCode, 200)
 })
 
 test('a HEAD is a GET without its body', async () => {

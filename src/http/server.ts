@@ -9,7 +9,7 @@ import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import { canonicalText, type Fields } from '../contract/fields.ts'
+import { canonicalText, type Fields, fieldsFromPairs } from '../contract/fields.ts'
 import { idempotencyKeyIn } from '../contract/requests.ts'
 import { contentTypeOf, type Format, rendered } from '../contract/xml.ts'
 import type { Control, Idempotency } from '../control/control.ts'
@@ -178,7 +178,7 @@ interface Known {
   readonly options: ServerOptions
 }
 
-/** @throws {DomainError} invalid-parameter (Idempotency-Key) */
+/** @throws {DomainError} invalid-parameter (Idempotency-Key) @throws {HttpError} bad-request */
 function askedBy(request: FastifyRequest, { accountId, format, options }: Known): Asked {
   const { callSid, legSid } = paramsOf(request)
   const fields = (request.body ?? new Map()) as Fields
@@ -189,7 +189,7 @@ function askedBy(request: FastifyRequest, { accountId, format, options }: Known)
     legSid,
     fields,
     timeZone: options.accounts.timeZone(accountId),
-    details: wantsDetails(request.query),
+    query: queryOf(request.query),
     idempotency: idempotencyOf(request, fields),
     now: options.now(),
   }
@@ -217,9 +217,12 @@ function paramsOf(request: FastifyRequest): { readonly accountSid: string; reado
   return { accountSid: params.accountSid ?? '', callSid: params.callSid ?? '', legSid: params.legSid ?? '' }
 }
 
-function wantsDetails(query: unknown): boolean {
-  const { details } = query as Readonly<Record<string, unknown>>
-  return typeof details === 'string' && details.toLowerCase() === 'true'
+/** @param query As Fastify has parsed it: a name given twice has a list. @throws {HttpError} bad-request */
+function queryOf(query: unknown): Fields {
+  const given = Object.entries(query as Readonly<Record<string, string | readonly string[]>>)
+  const fields = fieldsFromPairs(given.flatMap(([name, values]) => [values].flat().map((value): [string, string] => [name, value])))
+  if (fields === null) throw new HttpError('bad-request')
+  return fields
 }
 
 /** C19. The suffix is no part of what was asked, nor is the encoding of the fields. */

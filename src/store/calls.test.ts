@@ -3,9 +3,13 @@ import { after, before, describe, test } from 'node:test'
 import fc from 'fast-check'
 import { openTestDatabase, type TestDatabase, testServers } from '../../test/database.ts'
 import { ACCOUNT, anyCall, sampleCall, sampleCallback, sampleId, T0 } from '../../test/sample-calls.ts'
+import { callResource } from '../contract/resources.ts'
+import type { WireObject } from '../contract/xml.ts'
+import type { Address } from '../domain/address.ts'
 import type { Call } from '../domain/call.ts'
+import type { CallQuery } from '../domain/call-query.ts'
 import type { AccountId, CallId, LegId } from '../domain/ids.ts'
-import { loadCall, loadLiveCalls, saveCall } from './calls.ts'
+import { listCalls, loadCall, loadLiveCalls, saveCall } from './calls.ts'
 import type { Sql } from './database.ts'
 import { findIdempotency, IDEMPOTENCY_MS, type IdempotencyRecord, IdempotencyTaken } from './idempotency.ts'
 
@@ -22,6 +26,93 @@ const record = (call: Call, change: Partial<IdempotencyRecord> = {}): Idempotenc
   createdAt: T0,
   ...change,
 })
+
+const EVERYTHING: CallQuery = {
+  ids: null,
+  createdFrom: null,
+  createdBefore: null,
+  from: null,
+  to: null,
+  ownNumbers: null,
+  statuses: null,
+  durationS: null,
+  price: null,
+  directions: null,
+  order: 'desc',
+  pageSize: 100,
+  start: null,
+}
+
+/** What a caller reads, to compare filters with. */
+const shown = (call: Call): WireObject => callResource(call, { format: 'json', timeZone: 'UTC' }, null).Call as WireObject
+
+/** Calls as they come about: from either side, with and without an answer, live and over. */
+const likelyCall: fc.Arbitrary<(accountId: AccountId) => Call> = fc
+  .record({
+    inbound: fc.boolean(),
+    agentCalls: fc.boolean(),
+    createdAt: fc.integer({ min: 0, max: 3 }).map((n) => T0 + n * 1000),
+    outcome: fc.option(fc.constantFrom('completed' as const, 'busy' as const, 'failed' as const)),
+    ending: fc.boolean(),
+    answers: fc.array(fc.option(fc.integer({ min: 0, max: 3500 })), { minLength: 1, maxLength: 3 }),
+    numbers: fc.tuple(...Array.from({ length: 3 }, () => fc.constantFrom('+918012345678', '+919876543210', 'client:anna'))),
+  })
+  .map(({ inbound, agentCalls, createdAt, outcome, ending, answers, numbers }) => (accountId) => {
+    const sample = sampleCall({ accountId, createdAt })
+    const endedAt = T0 + 4000
+    const legs = sample.legs.slice(0, answers.length).map((leg, n): Call['legs'][number] => {
+      const ago = answers[n] ?? null
+      const answeredAt = ago === null ? null : endedAt - ago
+      return {
+        ...leg,
+        origin: leg.monitoring ? 'monitor' : n === 0 && inbound ? 'inbound' : 'outbound-dial',
+        state: outcome === null ? { status: 'ringing' } : { status: 'ended', endedAt, answeredAt, cause: outcome },
+      }
+    })
+    const [from, to, callerId] = numbers as unknown as readonly [Address, Address, Address]
+    return {
+      ...sample,
+      ...{ from, to, callerId, legs },
+      direction: inbound ? 'inbound' : 'outbound-api',
+      agentLegId: (agentCalls ? legs[0] : legs[1])?.id ?? null,
+      state: outcome === null ? (ending ? { status: 'ending', outcome: 'busy' } : { status: 'live' }) : { status: 'ended', outcome, endedAt },
+    }
+  })
+
+const someAddresses = fc.option(fc.subarray(['+918012345678', '+919876543210', 'client:anna'] as Address[]))
+const somePrices = fc.option(fc.constant({ min: '0', max: null }), { freq: 9 })
+const anyFilter = fc.record({
+  createdFrom: fc.option(fc.integer({ min: T0 - 1, max: T0 + 4000 })),
+  createdBefore: fc.option(fc.integer({ min: T0, max: T0 + 4001 })),
+  from: someAddresses,
+  to: someAddresses,
+  ownNumbers: someAddresses,
+  statuses: fc.option(fc.subarray(['in-progress', 'completed', 'busy', 'canceled'] as const)),
+  durationS: fc.option(fc.record({ min: fc.option(fc.integer({ min: 0, max: 4 })), max: fc.option(fc.integer({ min: 0, max: 4 })) })),
+  price: somePrices,
+  directions: fc.option(fc.subarray(['inbound', 'outbound-api'] as const)),
+  order: fc.constantFrom('asc' as const, 'desc' as const),
+})
+
+/** The filter in words of what a caller reads. */
+function passes(call: Call, filter: Omit<CallQuery, 'ids' | 'pageSize' | 'start'>): boolean {
+  const { From, To, PhoneNumberSid, Status, Direction, Duration } = shown(call)
+  const out = (address: string): string => address.replace('+91', '0')
+  const among = (wanted: readonly string[] | null, value: unknown): boolean => wanted === null || wanted.map(out).includes(String(value))
+  const { createdFrom, createdBefore, durationS } = filter
+  return (
+    call.createdAt >= (createdFrom ?? 0) &&
+    call.createdAt < (createdBefore ?? Number.POSITIVE_INFINITY) &&
+    among(filter.from, From) &&
+    among(filter.to, To) &&
+    among(filter.ownNumbers, PhoneNumberSid) &&
+    among(filter.statuses, Status) &&
+    among(filter.directions, Direction) &&
+    (durationS === null ||
+      (Duration !== null && Number(Duration) >= (durationS.min ?? 0) && Number(Duration) <= (durationS.max ?? Number.POSITIVE_INFINITY))) &&
+    filter.price === null
+  )
+}
 
 const count = async (sql: Sql, table: string): Promise<number> =>
   Number((await sql.query<{ count: string }>(`select count(*) from ${table}`))[0]?.count)
@@ -104,6 +195,56 @@ for (const server of testServers()) {
       for (const call of [younger, ending, ended]) await saveCall(sql, save(call, { node }))
       await saveCall(sql, save(sampleCall(), { node: sampleId() }))
       assert.deepEqual(await loadLiveCalls(sql, node), [ending, younger])
+    })
+
+    test('[C31] every filter lets pass what its reader would expect of the calls as they are shown, in the order asked for', async () => {
+      await fc.assert(
+        fc.asyncProperty(fc.array(likelyCall, { maxLength: 8 }), fc.array(anyFilter, { minLength: 1, maxLength: 8 }), async (made, filters) => {
+          const accountId = sampleId() as AccountId
+          const calls = made.map((make) => make(accountId))
+          for (const call of calls) await saveCall(sql, save(call))
+          for (const filter of filters) {
+            const page = await listCalls(sql, accountId, { ...EVERYTHING, ...filter })
+            const expected = calls.filter((call) => passes(call, filter)).sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1))
+            assert.deepEqual(page.calls, filter.order === 'asc' ? expected : expected.reverse())
+            assert.deepEqual([page.total, page.hasPrevious, page.hasNext], [expected.length, false, false])
+          }
+        }),
+        { numRuns: 60 },
+      )
+    })
+
+    test('[C31] calls by their ids, of the own account alone', async () => {
+      const accountId = sampleId() as AccountId
+      const [one, two] = [sampleCall({ accountId }), sampleCall({ accountId })]
+      const foreign = sampleCall()
+      for (const call of [one, two, foreign]) await saveCall(sql, save(call))
+      const page = await listCalls(sql, accountId, { ...EVERYTHING, ids: [two.id, foreign.id, 'unknown' as CallId] })
+      assert.deepEqual([page.calls, page.total], [[two], 1])
+    })
+
+    test('[C31] a page begins just after or before its place, also when the call that stood there is gone', async () => {
+      const accountId = sampleId() as AccountId
+      const calls = Array.from({ length: 5 }, (_, n) => sampleCall({ accountId, createdAt: T0 + Math.floor(n / 2) }))
+      for (const call of calls) await saveCall(sql, save(call))
+      const page = async (change: Partial<CallQuery>) => {
+        const { calls: found, total, hasPrevious, hasNext } = await listCalls(sql, accountId, { ...EVERYTHING, order: 'asc', pageSize: 2, ...change })
+        return [found.map((call) => calls.findIndex(({ id }) => id === call.id)), total, hasPrevious, hasNext]
+      }
+      const [, , third] = calls
+      assert(third)
+      const place = { createdAt: third.createdAt, id: third.id }
+      assert.deepEqual(await page({}), [[0, 1], 5, false, true])
+      assert.deepEqual(await page({ start: { side: 'after', ...place } }), [[3, 4], 5, true, false])
+      assert.deepEqual(await page({ start: { side: 'before', ...place } }), [[0, 1], 5, false, true])
+      assert.deepEqual(await page({ start: { side: 'before', ...place }, pageSize: 1 }), [[1], 5, true, true])
+      assert.deepEqual(await page({ start: { side: 'after', ...place }, order: 'desc' }), [[1, 0], 5, true, false])
+      assert.deepEqual(await page({ start: { side: 'before', ...place }, order: 'desc' }), [[4, 3], 5, false, true])
+      await sql.query('delete from call where id = $1', [third.id])
+      assert.deepEqual(await page({ start: { side: 'after', ...place } }), [[3, 4], 4, true, false])
+      assert.deepEqual(await page({ start: { side: 'after', createdAt: T0 + 9, id: 'x' as CallId } }), [[], 4, true, false])
+      assert.deepEqual(await page({ start: { side: 'before', createdAt: 0, id: 'x' as CallId } }), [[], 4, false, true])
+      assert.deepEqual(await page({ start: { side: 'before', createdAt: 99_999_999_999_999, id: 'x' as CallId } }), [[3, 4], 4, true, false])
     })
 
     test('a call with a NUL in its id is not there, and no fault', async () => {
