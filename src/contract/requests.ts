@@ -144,12 +144,12 @@ function callbackContentType(fields: Fields): CallbackContentType {
 }
 
 /**
- * An absolute http or https URL without credentials: nobody would send them, and they would be kept in clear. Whether the
- * address may be reached is asked when it is dialled (C29), since names change.
+ * An absolute http or https URL; a user and password in it are sent as HTTP Basic, as the vendor's own examples do with its API.
+ * Whether the address may be reached is asked when it is dialled (C29), since names change.
  */
 function callbackUrl(written: string): string {
   if (written.length > CALLBACK_URL_MAX_CHARS || BLANK_OR_CONTROL.test(written) || !/^https?:\/\//i.test(written)) throw invalid('StatusCallback')
   const url = URL.parse(written)
-  if (url === null || url.username !== '' || url.password !== '' || url.href.length > CALLBACK_URL_MAX_CHARS) throw invalid('StatusCallback')
+  if (url === null || url.href.length > CALLBACK_URL_MAX_CHARS) throw invalid('StatusCallback')
   return url.href
 }

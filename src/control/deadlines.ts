@@ -4,6 +4,9 @@ import type { CallId } from '../domain/ids.ts'
 /** Node's timers hold at most 2^31-1 ms; a later alarm is set in steps. */
 const LONGEST_TIMER_MS = 2_147_483_647
 
+/** An alarm that is set for the past was heard already, and what it asked for is under way: it rings again, but not at once. */
+const OVERDUE_MS = 1_000
+
 /** @returns A function that takes the timer back. */
 export type Schedule = (delayMs: number, work: () => void) => () => void
 
@@ -22,7 +25,8 @@ export function makeDeadlines(schedule: Schedule, now: () => number, onDue: (cal
     current?.cancel()
     alarms.delete(callId)
     if (at === null) return
-    const delayMs = Math.min(LONGEST_TIMER_MS, Math.max(0, at - now()))
+    const dueInMs = at - now()
+    const delayMs = dueInMs > 0 ? Math.min(LONGEST_TIMER_MS, dueInMs) : OVERDUE_MS
     const cancel = schedule(delayMs, () => {
       alarms.delete(callId)
       if (now() < at) set(callId, at)

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import type { Account } from './account.ts'
 import type { Address } from './address.ts'
 import { type Call, conversationMs, type Decision, hasConversed, type Order } from './call.ts'
-import { addMonitor, changeMode, connect, hangUp, type MonitorCommand } from './commands.ts'
+import { addMonitor, changeMode, connect, hangUp, MAX_LEGS_PER_CALL, type MonitorCommand } from './commands.ts'
 import { DomainError, type DomainErrorCode } from './errors.ts'
 import { closeAfterCrash, incoming, nextDeadline, onAnswered, onDeadline, onEnded, onRinging, type PickUp } from './events.ts'
 import type { AccountId, CallId, LegId } from './ids.ts'
@@ -197,6 +197,15 @@ test('[C18] several supervisors, up to the cap; one who left makes room', () => 
   refuses('too-many-monitors', () => addMonitor(one, wanted('listen'), leg('s2'), { maxMonitors: 1 }, 6000))
   const left = onEnded(one, SUP, 'completed', 7000).call
   assert.equal(addMonitor(left, wanted('listen'), leg('s2'), { maxMonitors: 1 }, 8000).call.legs.length, 4)
+})
+
+test('[C18] a call has a limit of legs, ended ones included, so that it cannot grow for hours', () => {
+  let call = talking()
+  for (let n = call.legs.length; n < MAX_LEGS_PER_CALL; n += 1) {
+    const id = leg(`s${n}`)
+    call = onEnded(addMonitor(call, wanted('listen'), id, { maxMonitors: 1 }, 4000).call, id, 'busy', 4001).call
+  }
+  refuses('too-many-legs', () => addMonitor(call, wanted('listen'), SUP, { maxMonitors: 1 }, 5000))
 })
 
 for (const before of MODES) {

@@ -6,6 +6,9 @@ import { DomainError } from './errors.ts'
 import type { CallId, LegId } from './ids.ts'
 import { isConversation, isLive, type Leg, type Mode, type Subscription } from './leg.ts'
 
+/** Legs of one call at most, ended ones included: each is a row that is saved with every change of the call. */
+export const MAX_LEGS_PER_CALL = 500
+
 /** `POST Calls/connect` (contract C30), validated and canonical. */
 export interface ConnectCommand {
   readonly from: Address
@@ -65,12 +68,13 @@ export function connect(command: ConnectCommand, ids: { readonly callId: CallId;
 
 /**
  * A supervisor is rung and will join in `command.mode` on pick-up (C15 to C18).
- * @throws {DomainError} call-not-in-progress · invalid-parameter (TargetLegSid) · too-many-monitors
+ * @throws {DomainError} call-not-in-progress · invalid-parameter (TargetLegSid) · too-many-monitors · too-many-legs
  */
 export function addMonitor(call: Call, command: MonitorCommand, id: LegId, limits: { readonly maxMonitors: number }, now: number): Decision {
   assertInProgress(call)
   const targetLegId = targetOf(call, command.targetLegId)
   if (call.legs.filter((leg) => !isConversation(leg) && isLive(leg)).length >= limits.maxMonitors) throw new DomainError('too-many-monitors')
+  if (call.legs.length >= MAX_LEGS_PER_CALL) throw new DomainError('too-many-legs')
   const { mode, phone, ringMs, limitMs, subscription, customField } = command
   const born = newLeg({ id, address: phone, origin: 'monitor', now, ringMs, limitMs })
   const leg: Leg = { ...born, monitoring: { mode, targetLegId }, lastAction: mode, subscription, customField }

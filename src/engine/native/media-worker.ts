@@ -195,8 +195,10 @@ function turn(): void {
   const at = now()
   for (const [callId, call] of calls) guard(callId, () => tick(call, at, send))
   for (const ports of legs.values()) {
-    settle(ports, at)
-    if (ports.nextReportAt <= at) sendReport(ports, at)
+    guard(ports.callId, () => {
+      settle(ports, at)
+      if (ports.nextReportAt <= at) sendReport(ports, at)
+    })
   }
   nextTickAt += TICK_MS
   if (nextTickAt < at) nextTickAt = at + TICK_MS
