@@ -30,6 +30,7 @@ const bytes = (text: string): Uint8Array => Buffer.from(text)
 interface Setting {
   readonly door: Door
   readonly wrong: string[]
+  readonly presence: boolean[]
   readonly registered: () => number
   now: number
 }
@@ -58,10 +59,19 @@ function setting(): Setting {
     trunkAddresses: () => [TRUNK.host],
   }
   const wrong: string[] = []
+  const presence: boolean[] = []
   const state: { now: number } = { now: 1_000_000 }
   const digest = makeDigestServer({ secret: 'x'.repeat(32), hash })
-  const door = makeDoor({ realm: REALM, world, registrar, digest, now: () => state.now, onWrongPassword: (host) => wrong.push(host) })
-  return Object.assign(state, { door, wrong, registered: () => registrar.all(state.now).length })
+  const door = makeDoor({
+    realm: REALM,
+    world,
+    registrar,
+    digest,
+    now: () => state.now,
+    onWrongPassword: (host) => wrong.push(host),
+    onPresence: ({ isReachable }) => presence.push(isReachable),
+  })
+  return Object.assign(state, { door, wrong, presence, registered: () => registrar.all(state.now).length })
 }
 
 function request(method: string, uri: string, fields: Readonly<Record<string, string>> = {}): SipRequest {
@@ -80,6 +90,19 @@ function proved(answer: Answer, first: SipRequest, username = 'priya', password 
 }
 
 const REGISTER = request('REGISTER', `sip:${REALM}`, { Contact: '<sip:priya@10.0.0.1>' })
+
+test('the log hears of a phone when it comes and when it goes, not of every refresh', () => {
+  const it = setting()
+  const send = (fields: Readonly<Record<string, string>>): void => {
+    const asked = request('REGISTER', `sip:${REALM}`, { Contact: '<sip:priya@10.0.0.1>', ...fields })
+    it.door.request(proved(it.door.request(asked, PHONE), asked), PHONE)
+  }
+  send({})
+  send({ CSeq: '3 REGISTER' })
+  assert.deepEqual(it.presence, [true])
+  send({ CSeq: '5 REGISTER', Expires: '0' })
+  assert.deepEqual(it.presence, [true, false])
+})
 
 for (const algorithm of ['SHA-256', 'MD5']) {
   test(`a phone registers with ${algorithm}`, () => {

@@ -9,6 +9,7 @@ import { parseAuth } from '../../sip/header.ts'
 import { headerValue, headerValues, type SipRequest } from '../../sip/message.ts'
 import type { DigestServer } from '../../sip/digest.ts'
 import type { ExtraHeader, Hop } from '../../sip/user-agent.ts'
+import type { AccountId } from '../../domain/ids.ts'
 import type { Registrar } from './registrar.ts'
 import { accountOfAgent, callByName, callByTrunk, type Caller, claimOf, passwordOf, trunksAt, userOfTo, type World } from './routing.ts'
 
@@ -42,6 +43,15 @@ export interface DoorOptions {
   readonly now: () => number
   /** For the log; called with the host of each wrong password. */
   readonly onWrongPassword: (host: string) => void
+  /** For the log; called when a name that was nowhere is somewhere, and the other way round. */
+  readonly onPresence: (presence: Presence) => void
+}
+
+/** A phone's name stays out of it: the log is no list of people. */
+export interface Presence {
+  readonly accountId: AccountId
+  readonly isReachable: boolean
+  readonly from: Hop
 }
 
 export interface Door {
@@ -162,8 +172,13 @@ function answerRegister(doorway: Doorway, request: SipRequest, from: Hop): Answe
   const proof = prove(doorway, request, from)
   if (proof.kind === 'refused') return proof.answer
   const { username } = proof
-  if (accountOfAgent(world, username) === null || userOfTo(request) !== username) return { status: 403, headers: [] }
-  const result = registrar.register(request, username, from, now())
+  const account = accountOfAgent(world, username)
+  if (account === null || userOfTo(request) !== username) return { status: 403, headers: [] }
+  const at = now()
+  const isReachable = (): boolean => registrar.bindings(username, at).length > 0
+  const wasReachable = isReachable()
+  const result = registrar.register(request, username, from, at)
+  if (isReachable() !== wasReachable) doorway.onPresence({ accountId: account.id, isReachable: !wasReachable, from })
   return { status: result.kind === 'refused' ? result.status : 200, headers: result.headers }
 }
 
