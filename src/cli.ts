@@ -4,6 +4,8 @@
  */
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { blamesServer, causes, errorField as field, messageOf } from './commands/desk.ts'
+import { addOperatorCommands } from './commands/menu.ts'
 import type { Config } from './config.ts'
 import type { DemoOptions } from './demo.ts'
 import type { Log } from './log.ts'
@@ -73,7 +75,12 @@ First steps:
   $ earshot demo                              a real call on this machine, and a supervisor who joins it
   $ cp earshot.example.yaml earshot.yaml      then change sid, key, token and phones
   $ earshot check --config earshot.yaml       says all that is wrong, with lines
+  $ earshot doctor --config earshot.yaml      says what would keep it from working here, and what to change
   $ earshot serve --config earshot.yaml       starts the server; Ctrl-C ends live calls cleanly
+
+Day by day:
+  $ earshot calls list --live                 who talks, masked; also: calls show, and --json everywhere
+  $ earshot callbacks list                    what no receiver accepted; callbacks replay sends it again
 
 Any value of the configuration may be taken from the environment: token: \${EARSHOT_TOKEN}
 Documentation: README.md (first call), docs/contract.md (the HTTP API), earshot.example.yaml (every key).`
@@ -116,6 +123,9 @@ function program(world: World, outcome: { code: number }): Command {
       if (config) world.out(`${options.config} is valid: ${summary(config)}`)
       outcome.code = config ? 0 : 1
     })
+  addOperatorCommands(earshot, { out: world.out, err: world.err, read, now: Date.now }, (code) => {
+    outcome.code = code
+  })
   return earshot
 }
 
@@ -143,17 +153,26 @@ function leaveOrExit(world: World, leave: (signal: string) => void): void {
   })
 }
 
-async function load(path: string, world: World): Promise<Config | null> {
-  const { ConfigError, configWarnings, environment, loadConfig } = await import('./config.ts')
+/** All that is wrong with the file, line by line, or what it says. */
+async function read(path: string): Promise<Config | readonly string[]> {
+  const { ConfigError, environment, loadConfig } = await import('./config.ts')
   try {
-    const config = loadConfig(path, environment())
-    for (const warning of configWarnings(config)) world.err(`${path}: note: ${warning}`)
-    return config
+    return loadConfig(path, environment())
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error
-    world.err(error.message)
+    if (error instanceof ConfigError) return error.message.split('\n')
+    throw error
+  }
+}
+
+async function load(path: string, world: World): Promise<Config | null> {
+  const config = await read(path)
+  if (!('data' in config)) {
+    world.err(config.join('\n'))
     return null
   }
+  const { configWarnings } = await import('./config.ts')
+  for (const warning of configWarnings(config)) world.err(`${path}: note: ${warning}`)
+  return config
 }
 
 async function serve(path: string, world: World): Promise<number> {
@@ -208,34 +227,15 @@ function greeting(config: Config, house: House, pid: number, path: string): read
   ]
 }
 
-/** The error and what lies under it, outermost first. */
-function causes(error: unknown): readonly Error[] {
-  const chain: Error[] = []
-  for (let at = error; at instanceof Error && chain.length < 8; at = at.cause) chain.push(at)
-  return chain
-}
-
-const field = (error: Error, name: string): unknown => Object.entries(error).find(([key]) => key === name)?.[1]
-
-/** A server that is not there, not found, or says no to the login or the database (SQLSTATE). */
-const DATABASE_CODES: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EHOSTUNREACH', '28P01', '28000', '3D000'])
-
-/** Its first line. A name with several addresses fails with one error for each, and no message of its own. */
-function messageOf(error: unknown): string {
-  const first: unknown = error instanceof AggregateError && error.message === '' ? error.errors[0] : error
-  return (first instanceof Error ? first.message : String(first)).split('\n')[0] ?? ''
-}
-
 /** One line for the operator: what failed, and what to change. */
 function startFailure(error: unknown, config: Config, path: string): string {
   const chain = causes(error)
   const socketError = chain.find((candidate) => ['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL'].includes(String(field(candidate, 'code'))))
   if (!socketError || field(socketError, 'port') === undefined) {
-    const said = chain.some((candidate) => DATABASE_CODES.has(String(field(candidate, 'code')))) && config.data.startsWith('postgres')
-    return `Earshot cannot start: ${said ? `the database server that data in ${path} names: ` : ''}${messageOf(chain[0] ?? error)}`
+    return `Earshot cannot start: ${blamesServer(error, config.data) ? `the database server that data in ${path} names: ` : ''}${messageOf(chain[0] ?? error)}`
   }
   const port = Number(field(socketError, 'port'))
-  const name = port === config.http.port ? 'http' : port === config.sip.port ? 'sip' : 'rtp'
+  const name = port === config.http.port ? 'http' : port === config.sip.port ? 'sip' : port === config.metrics?.port ? 'metrics' : 'rtp'
   const at = `${String(field(socketError, 'address'))} port ${port}`
   switch (field(socketError, 'code')) {
     case 'EADDRINUSE':

@@ -26,6 +26,8 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   webhooks: ['domain', 'contract', 'store'],
   control: ['domain', 'store', 'webhooks', 'engine/engine.ts'],
   http: ['domain', 'contract', 'control'],
+  commands: ['domain', 'sip', 'engine/native', 'store', 'webhooks', 'config.ts', 'config-schema.ts', 'mask.ts', 'chance.ts'],
+  metrics: ['domain', 'engine/native/media-plane.ts', 'store/outbox.ts'],
 }
 /** Rooms without clock, chance, socket, environment and log. */
 export const PURE_ROOMS = ['domain', 'contract', 'sip', 'media']
@@ -72,6 +74,7 @@ const ROOT_ENTRIES = new Set([
   'docs',
   'earshot.example.yaml',
   'examples',
+  'grafana',
   'package-lock.json',
   'package.json',
   'scripts',

@@ -6,8 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { EMBEDDED_DATABASE, type EmbeddedServer, startEmbedded } from './embedded.ts'
 import { OLDEST_MAJOR } from './embedded-binaries.ts'
+import { lookInto, type ServerAddress } from './embedded-folder.ts'
 import { storable } from './json.ts'
-import { migrate } from './migrations/migrate.ts'
+import { migrate, pendingSteps } from './migrations/migrate.ts'
 
 /** Where a statement runs: the pool, or one transaction. */
 export interface Sql {
@@ -32,6 +33,8 @@ export interface Listening {
 
 export interface Database {
   readonly sql: Sql
+  /** Steps of the tables: those that this opening made, and those that it left. */
+  readonly steps: { readonly made: readonly string[]; readonly pending: readonly string[] }
   /** Commits when `work` resolves, rolls back when it rejects. */
   transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T>
   /** Calls back at every NOTIFY on the channel, and once after each reconnect, since notifications may have been missed. */
@@ -69,20 +72,47 @@ type Querying = Pick<pg.ClientBase, 'query'>
  * @throws {Error} with a sentence for the operator: folder in use, other major version, unreachable, newer schema.
  */
 export async function openDatabase({ data, log }: DatabaseOptions): Promise<Database> {
-  if (POSTGRES_URL.test(data)) return connectDatabase({ config: { connectionString: data }, log, server: null })
+  if (POSTGRES_URL.test(data)) return connectDatabase({ config: { connectionString: data }, log, server: null, migrates: true })
   const server = await startEmbedded({ folder: data, log })
-  const { socketFolder, port, user } = server
-  return connectDatabase({ config: { host: socketFolder, port, user, database: EMBEDDED_DATABASE }, log, server })
+  return connectDatabase({ config: configOf(server), log, server, migrates: true })
 }
+
+export interface BesideOptions extends DatabaseOptions {
+  /** Whether the tables are brought up to date. */
+  readonly migrates: boolean
+}
+
+/**
+ * Opens the database for one command, whether an Earshot runs on it or not: an embedded server that runs is used and left
+ * running; else one is started, and stopped by `close`.
+ * @throws {Error} as `openDatabase`, but for a folder that is in use.
+ */
+export async function openBeside({ data, log, migrates }: BesideOptions): Promise<Database> {
+  if (POSTGRES_URL.test(data)) return connectDatabase({ config: { connectionString: data }, log, server: null, migrates })
+  const { running } = await lookInto(data, log)
+  if (running !== null) return connectDatabase({ config: configOf(running), log, server: null, migrates })
+  try {
+    const server = await startEmbedded({ folder: data, log })
+    return await connectDatabase({ config: configOf(server), log, server, migrates })
+  } catch (error) {
+    // An Earshot was starting meanwhile.
+    const again = await lookInto(data, log)
+    if (again.running === null) throw error
+    return connectDatabase({ config: configOf(again.running), log, server: null, migrates })
+  }
+}
+
+const configOf = ({ socketFolder, port, user }: ServerAddress): pg.ClientConfig => ({ host: socketFolder, port, user, database: EMBEDDED_DATABASE })
 
 interface Connecting {
   readonly config: pg.ClientConfig
   readonly log: Log
+  readonly migrates: boolean
   /** Stopped when the database is closed. */
   readonly server: EmbeddedServer | null
 }
 
-async function connectDatabase({ config: given, log, server }: Connecting): Promise<Database> {
+async function connectDatabase({ config: given, log, server, migrates }: Connecting): Promise<Database> {
   const config: pg.ClientConfig = {
     ...given,
     application_name: 'earshot',
@@ -111,15 +141,17 @@ async function connectDatabase({ config: given, log, server }: Connecting): Prom
     await pool.end()
     await server?.close()
   }
+  let steps: Database['steps']
   try {
     await checkVersion(pool)
-    await migrate(pool)
+    steps = migrates ? { made: await migrate(pool), pending: [] } : { made: [], pending: await pendingSteps(pool) }
   } catch (error) {
     await close()
     throw error
   }
   return {
     sql: sqlOver(pool),
+    steps,
     transaction: (work) => inTransaction(pool, work),
     listen: (channel, onNotify) => keep(listeningOn(channel, onNotify)),
     claim: async (node) => void (await keep(claimOf(node))),

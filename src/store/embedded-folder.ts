@@ -4,11 +4,14 @@
  * PostgreSQL refuses to be root. Under root it runs as the owner of the data, else as nobody, and that user must be able to
  * pass through every folder above the data. Where they may not (a home of root's, a private temporary folder), new data is kept in
  * a shelter that they can reach, named after the folder that was asked for, and the log says so.
+ *
+ * The lock by which one Earshot owns a folder is looked at here and taken in `embedded.ts`.
  */
 import { createHash } from 'node:crypto'
-import { chown, mkdir, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises'
+import { access, chown, constants, mkdir, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { dirname, join, sep } from 'node:path'
+import { dirname, join, resolve, sep } from 'node:path'
+import pg from 'pg'
 import type { Log } from './database.ts'
 import type { Owner } from './embedded-binaries.ts'
 
@@ -18,8 +21,19 @@ export interface DataFolder {
   readonly owner: Owner | null
 }
 
+/** How a server is reached. */
+export interface ServerAddress {
+  readonly socketFolder: string
+  readonly port: number
+  readonly user: string
+}
+
 /** Who runs the server when we are root: `nobody` everywhere. */
-const NOBODY: Owner = { uid: 65534, gid: 65534 }
+export const NOBODY: Owner = { uid: 65534, gid: 65534 }
+export const USER = 'earshot'
+export const PORT = 5432
+/** The advisory lock that an Earshot holds on its server as long as it lives. */
+export const LOCK_KEY = 0x6561_7273
 const SHELTER = '/var/lib/earshot'
 /** In a sheltered folder: the folder that it stands for. */
 const ORIGIN = 'origin'
@@ -86,4 +100,72 @@ async function sweep(shelter: string): Promise<void> {
     if ((await stat(join(shelter, name, 'postgres/postmaster.pid')).catch(() => null)) !== null) continue
     await rm(join(shelter, name), { recursive: true, force: true })
   }
+}
+
+/** What is in a data folder. */
+export interface FolderState {
+  /** The server of the Earshot that runs on it now. */
+  readonly running: ServerAddress | null
+  /** The PostgreSQL that made the data; null when there is none yet. */
+  readonly major: number | null
+}
+
+/**
+ * Looks into a data folder without starting or stopping anything; a folder that does not exist is not made.
+ * @throws {Error} when this user may not look.
+ */
+export async function lookInto(asked: string, log: Log): Promise<FolderState> {
+  const reason = await access(asked, constants.R_OK | constants.X_OK).then(
+    () => null,
+    (error: NodeJS.ErrnoException) => error.code,
+  )
+  if (reason === 'ENOENT') return { running: null, major: null }
+  if (reason !== null) throw new Error(`The data folder ${asked} cannot be read (${reason}). Do this as the user who runs Earshot, or as root.`)
+  const { folder } = await prepareFolder(resolve(asked), log)
+  const cluster = join(folder, 'postgres')
+  const file = await readLockFile(cluster)
+  const held = file !== null && (await isHeld(file.socketFolder))
+  return { running: held ? { socketFolder: file.socketFolder, port: PORT, user: USER } : null, major: await majorOf(cluster) }
+}
+
+/** Whether an Earshot holds the lock; looks at it without taking it, so that one that is just starting is not disturbed. */
+async function isHeld(socketFolder: string): Promise<boolean> {
+  if (socketFolder === '') return false
+  const client = clientOf(socketFolder)
+  try {
+    await client.connect()
+    const held = await client.query(`select from pg_locks where locktype = 'advisory' and granted and objid = $1 and classid = 0`, [LOCK_KEY])
+    return held.rowCount !== 0
+  } catch {
+    return false
+  } finally {
+    await client.end().catch(() => {})
+  }
+}
+
+export interface LockFile {
+  readonly pid: number
+  readonly socketFolder: string
+}
+
+/** PostgreSQL's own note about the server on a folder; line 5 says where its socket is. */
+export async function readLockFile(cluster: string): Promise<LockFile | null> {
+  const text = await readFile(join(cluster, 'postmaster.pid'), 'utf8').catch(() => '')
+  const lines = text.split('\n')
+  const pid = Number(lines[0])
+  return Number.isInteger(pid) && pid > 0 ? { pid, socketFolder: lines[4] ?? '' } : null
+}
+
+/** The PostgreSQL that made a cluster; null when there is none. */
+export async function majorOf(cluster: string): Promise<number | null> {
+  const text = await readFile(join(cluster, 'PG_VERSION'), 'utf8').catch(() => '')
+  return text === '' ? null : Number.parseInt(text, 10)
+}
+
+/** A session with the server's own database, by which the lock is held or seen; not connected yet. */
+export function clientOf(socketFolder: string): pg.Client {
+  const application_name = `earshot ${process.pid}`
+  const client = new pg.Client({ host: socketFolder, port: PORT, user: USER, database: 'postgres', application_name, connectionTimeoutMillis: 5000 })
+  client.on('error', () => {}) // What it means is in `end`.
+  return client
 }

@@ -12,10 +12,10 @@ import { chown, mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, trunc
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import pg from 'pg'
+import type pg from 'pg'
 import type { Log } from './database.ts'
 import { type Binaries, findBinaries, type Owner } from './embedded-binaries.ts'
-import { prepareFolder } from './embedded-folder.ts'
+import { clientOf, type LockFile, LOCK_KEY, majorOf, PORT, prepareFolder, readLockFile, type ServerAddress, USER } from './embedded-folder.ts'
 
 export interface EmbeddedOptions {
   readonly folder: string
@@ -26,10 +26,7 @@ export interface EmbeddedOptions {
   readonly durable?: boolean
 }
 
-export interface EmbeddedServer {
-  readonly socketFolder: string
-  readonly port: number
-  readonly user: string
+export interface EmbeddedServer extends ServerAddress {
   /** Of the server process now running. */
   pid(): number | null
   /** Stops the server; committed data is on disk. */
@@ -38,11 +35,8 @@ export interface EmbeddedServer {
 
 /** The database that Earshot uses on its embedded server. */
 export const EMBEDDED_DATABASE = 'earshot'
-const USER = 'earshot'
-const PORT = 5432
 /** The kernel's limit for a socket's path is 107 bytes; PostgreSQL appends `/.s.PGSQL.5432`. */
 const SOCKET_FOLDER_BYTES = 90
-const LOCK_KEY = 0x6561_7273
 /** Recovery after a crash replays the log, which takes a while on a slow disk. */
 const START_MS = 120_000
 const STOP_MS = 30_000
@@ -260,19 +254,6 @@ async function forgetProcess(cluster: string, { socketFolder }: LockFile): Promi
 const inUse = (folder: string): Error =>
   new Error(`The data folder ${folder} is in use by another Earshot. Stop that one first, or give this one a folder of its own.`)
 
-interface LockFile {
-  readonly pid: number
-  readonly socketFolder: string
-}
-
-/** PostgreSQL's own note about the server on a folder; line 5 says where its socket is. */
-async function readLockFile(cluster: string): Promise<LockFile | null> {
-  const text = await readFile(join(cluster, 'postmaster.pid'), 'utf8').catch(() => '')
-  const lines = text.split('\n')
-  const pid = Number(lines[0])
-  return Number.isInteger(pid) && pid > 0 ? { pid, socketFolder: lines[4] ?? '' } : null
-}
-
 /** Whether this process is a PostgreSQL server on the folder, by its command line. */
 const serves = async (pid: number, cluster: string): Promise<boolean> =>
   (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).includes(`-D\0${cluster}\0`)
@@ -286,15 +267,7 @@ function keepsAlive(client: pg.Client & { ref?: () => void; unref?: () => void }
 /** @returns The session that holds the lock; `taken` when another one does; `unreachable` when nobody answers (yet). */
 async function takeLock(socketFolder: string): Promise<pg.Client | 'taken' | 'unreachable'> {
   if (socketFolder === '') return 'unreachable'
-  const client = new pg.Client({
-    host: socketFolder,
-    port: PORT,
-    user: USER,
-    database: 'postgres',
-    application_name: `earshot ${process.pid}`,
-    connectionTimeoutMillis: 5000,
-  })
-  client.on('error', () => {}) // What it means is in `end`.
+  const client = clientOf(socketFolder)
   try {
     await client.connect()
     const { rows } = await client.query<{ mine: boolean }>('select pg_try_advisory_lock($1) as mine', [LOCK_KEY])
@@ -344,11 +317,6 @@ async function createCluster({ cluster, binaries, owner, folder, durable, log }:
     // Another start made it in the meantime; which of us may use it is the lock's to say.
     if ((await majorOf(cluster)) === null) throw error
   }
-}
-
-async function majorOf(cluster: string): Promise<number | null> {
-  const text = await readFile(join(cluster, 'PG_VERSION'), 'utf8').catch(() => '')
-  return text === '' ? null : Number.parseInt(text, 10)
 }
 
 async function makeSocketFolder(folder: string, owner: Owner | null): Promise<string> {

@@ -23,6 +23,24 @@ export async function lastBeat(sql: Sql, node: string): Promise<number | null> {
   return rows[0]?.beat_at.getTime() ?? null
 }
 
+/** The latest heartbeat of all nodes, epoch ms; null when none ever ran. */
+export async function latestBeat(sql: Sql): Promise<number | null> {
+  const rows = await sql.query<{ beat_at: Date | null }>('select max(beat_at) as beat_at from node')
+  return rows[0]?.beat_at?.getTime() ?? null
+}
+
+export interface ServerFacts {
+  /** As `18.4`. */
+  readonly version: string
+  /** By the database server's clock, epoch ms. */
+  readonly now: number
+}
+
+export async function serverFacts(sql: Sql): Promise<ServerFacts> {
+  const [found] = await sql.query<{ version: string; now: Date }>(`select current_setting('server_version') as version, clock_timestamp() as now`)
+  return { version: found?.version.split(' ')[0] ?? '', now: found?.now.getTime() ?? 0 }
+}
+
 export interface UpkeepOptions {
   readonly sql: Sql
   /** This process among those that share the database. */

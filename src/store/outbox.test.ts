@@ -6,14 +6,19 @@ import type { AccountId } from '../domain/ids.ts'
 import { saveCall } from './calls.ts'
 import type { Sql } from './database.ts'
 import {
+  callbackBacklog,
+  type CallbackQuery,
   type CallbackRow,
   type ClaimOptions,
   claimCallbacks,
   ERROR_CHARACTERS,
+  listCallbacks,
+  loadCallback,
   nextDueAt,
   parkedCallbacks,
   receiverOf,
   replayCallback,
+  replayParked,
   settleCallback,
 } from './outbox.ts'
 
@@ -48,9 +53,56 @@ for (const server of testServers()) {
       (await claimCallbacks(sql, claiming(now, more))).map((claimed) => claimed.id).sort()
     const idsOf = (rows: readonly CallbackRow[]): readonly string[] => rows.map((row) => row.id).sort()
 
+    test('the delivery log can be asked by state, account and receiver, newest first, and for one of them', async () => {
+      const [first, second, third] = await enqueue({}, { url: 'https://example.com/x' }, { accountId: 'other' as AccountId })
+      assert(first && second && third)
+      const [claimed] = await claimCallbacks(sql, claiming(T0, { limit: 1, perReceiver: 1, underWay: new Map([['https://example.com', 1]]) }))
+      assert(claimed)
+      await settleCallback(sql, claimed, { kind: 'parked', status: 500, error: 'no' }, T0 + 1)
+      const ids = async (query: Partial<CallbackQuery>): Promise<readonly string[]> =>
+        (await listCallbacks(sql, { state: null, accountId: null, receiver: null, limit: 10, ...query })).map((row) => row.id)
+      assert.deepEqual(await ids({}), [third.id, second.id, first.id])
+      assert.deepEqual(await ids({ limit: 1 }), [third.id])
+      assert.deepEqual(await ids({ state: 'parked' }), [claimed.id])
+      assert.deepEqual(await ids({ accountId: 'other' as AccountId }), [third.id])
+      assert.deepEqual(await ids({ receiver: 'https://example.com', state: 'pending' }), [second.id])
+      const logged = await loadCallback(sql, claimed.id)
+      assert.deepEqual([logged?.state, logged?.attempts, logged?.lastStatus, logged?.lastError, logged?.settledAt], ['parked', 1, 500, 'no', T0 + 1])
+      assert.equal(await loadCallback(sql, 'nothing'), null)
+    })
+
+    test('parked callbacks are replayed in batches, oldest first, each once however soon it is parked again', async () => {
+      const rows = await enqueue(...Array.from({ length: 5 }, () => ({})))
+      await sql.query(`update callback set state = 'parked', attempts = 7, settled_at = $1`, [new Date(T0)])
+      const query = { accountId: null, receiver: null, limit: 3 }
+      assert.equal(await replayParked(sql, query, T0), 0, 'parked at that moment, not before it')
+      assert.equal(await replayParked(sql, { ...query, accountId: 'other' as AccountId }, T0 + 1), 0)
+      assert.equal(await replayParked(sql, { ...query, receiver: 'https://example.com' }, T0 + 1), 0)
+      assert.equal(await replayParked(sql, query, T0 + 1), 3)
+      const again = await claimCallbacks(sql, claiming(T0 + 1))
+      assert.deepEqual(idsOf(again), idsOf(rows.slice(0, 3)))
+      assert.deepEqual(again.map((row) => [row.attempts, row.round]), Array.from({ length: 3 }, () => [8, 1]))
+      await sql.query(`update callback set state = 'parked', settled_at = $1 where state = 'pending'`, [new Date(T0 + 2)])
+      assert.deepEqual([await replayParked(sql, query, T0 + 1), await replayParked(sql, query, T0 + 1)], [2, 0])
+    })
+
     test('what is claimed is what was enqueued', async () => {
       const [row] = await enqueue({ legId: null, body: '{"ü":"\\u0000"}', url: 'https://user:pw@Example.com/x?y=1' })
       assert.deepEqual(await claimCallbacks(sql, claiming(T0)), [{ ...row, attempts: 1, round: 1, receiver: 'https://example.com' }])
+    })
+
+    test('the backlog: how many wait, since when, how overdue the next one is, and how many nobody accepted', async () => {
+      assert.deepEqual(await callbackBacklog(sql, T0), { pending: 0, oldestMs: 0, overdueMs: 0, parked: 0 })
+      await enqueue({ createdAt: T0 - 5_000, orderKey: 'a' }, { createdAt: T0 - 2_000, orderKey: 'b' }, { createdAt: T0 - 1_000, orderKey: 'c' })
+      assert.deepEqual(await callbackBacklog(sql, T0), { pending: 3, oldestMs: 5_000, overdueMs: 5_000, parked: 0 })
+      const [first, second, third] = await claimCallbacks(sql, claiming(T0))
+      assert(first && second && third)
+      assert.equal((await callbackBacklog(sql, T0)).overdueMs, 0, 'what is under way is not overdue')
+      await settleCallback(sql, first, { kind: 'delivered', status: 200 }, T0)
+      await settleCallback(sql, second, { kind: 'parked', status: 500, error: 'no' }, T0)
+      await settleCallback(sql, third, { kind: 'retry', at: T0 + 60_000, status: 500, error: 'no' }, T0)
+      const { pending, overdueMs, parked } = await callbackBacklog(sql, T0 + 61_000)
+      assert.deepEqual({ pending, overdueMs, parked }, { pending: 1, overdueMs: 1_000, parked: 1 })
     })
 
     test('a claimed callback is nobody else’s until its lease ends, and then it is due again', async () => {

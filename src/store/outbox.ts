@@ -180,6 +180,36 @@ export async function nextDueAt(sql: Sql, after: number): Promise<number | null>
   return rows[0]?.due_at.getTime() ?? null
 }
 
+/** What waits in the outbox. */
+export interface Backlog {
+  /** Not delivered yet; at most `COUNTED`. */
+  readonly pending: number
+  /** Age of the oldest of those, ms; 0 when there is none. */
+  readonly oldestMs: number
+  /** For how long the most overdue of them has been due, ms; 0 when none is. */
+  readonly overdueMs: number
+  /** That nobody accepted; at most `COUNTED`. */
+  readonly parked: number
+}
+
+/** A backlog is looked at often and may be long: beyond this it is not counted, the most overdue first. */
+const COUNTED = 10_000
+
+/** Two walks along an index, each with an end. */
+export async function callbackBacklog(sql: Sql, now: number): Promise<Backlog> {
+  const rows = await sql.query<{ pending: number; oldest: Date | null; due: Date | null; parked: number }>(
+    `select pending.*, parked.*
+       from (select count(*)::integer as pending, min(created_at) as oldest, min(due_at) as due
+               from (select created_at, due_at from callback where state = 'pending' order by due_at limit ${COUNTED}) waiting) pending,
+            (select count(*)::integer as parked from (select from callback where state = 'parked' limit ${COUNTED}) kept) parked`,
+    [],
+    'callback-backlog',
+  )
+  const [{ pending, oldest, due, parked } = { pending: 0, oldest: null, due: null, parked: 0 }] = rows
+  const sinceMs = (moment: Date | null): number => (moment === null ? 0 : Math.max(0, now - moment.getTime()))
+  return { pending, oldestMs: sinceMs(oldest), overdueMs: sinceMs(due), parked }
+}
+
 /** Oldest first. */
 export async function parkedCallbacks(sql: Sql, accountId: AccountId, limit: number): Promise<readonly ParkedCallback[]> {
   const rows = await sql.query<Row>(`select *, 0 as round from callback where state = 'parked' and account_id = $1 order by sequence limit $2`, [
@@ -205,4 +235,76 @@ export async function replayCallback(sql: Sql, accountId: AccountId, id: string,
     [accountId, id, new Date(now)],
   )
   return rows.length > 0
+}
+
+/** A callback as the delivery log shows it. */
+export interface LoggedCallback extends CallbackRow {
+  readonly state: 'pending' | 'delivered' | 'parked'
+  readonly attempts: number
+  readonly lastStatus: number | null
+  readonly lastError: string | null
+  /** When it is due (again), or was; epoch ms. */
+  readonly dueAt: number
+  /** When it was delivered or parked, epoch ms; null while it is pending. */
+  readonly settledAt: number | null
+}
+
+export interface CallbackQuery {
+  readonly state: LoggedCallback['state'] | null
+  readonly accountId: AccountId | null
+  /** Scheme, host and port, as `receiverOf` has them. */
+  readonly receiver: string | null
+  readonly limit: number
+}
+
+interface LoggedRow extends Row {
+  readonly state: LoggedCallback['state']
+  readonly due_at: Date
+}
+
+/** Newest first; a filter that is null lets every callback pass. */
+export async function listCallbacks(sql: Sql, { state, accountId, receiver, limit }: CallbackQuery): Promise<readonly LoggedCallback[]> {
+  const rows = await sql.query<LoggedRow>(
+    `select *, 0 as round from callback
+      where ($1::text is null or state = $1) and ($2::text is null or account_id = $2) and ($3::text is null or receiver = $3)
+      order by sequence desc limit $4`,
+    [state, accountId, receiver, limit],
+  )
+  return rows.map(loggedOf)
+}
+
+/** Null when there is none. */
+export async function loadCallback(sql: Sql, id: string): Promise<LoggedCallback | null> {
+  const rows = await sql.query<LoggedRow>('select *, 0 as round from callback where id = $1', [id])
+  return rows[0] ? loggedOf(rows[0]) : null
+}
+
+const loggedOf = (row: LoggedRow): LoggedCallback => ({
+  ...callbackOf(row),
+  state: row.state,
+  attempts: row.attempts,
+  lastStatus: row.last_status,
+  lastError: row.last_error,
+  dueAt: row.due_at.getTime(),
+  settledAt: row.settled_at?.getTime() ?? null,
+})
+
+/**
+ * Makes the oldest of the parked callbacks pending again, as `replayCallback` does. Only those that were parked before `now`: what is
+ * refused again meanwhile does not come round twice.
+ * @returns How many; fewer than the limit when that was all.
+ */
+export async function replayParked(sql: Sql, query: Omit<CallbackQuery, 'state'>, now: number): Promise<number> {
+  const rows = await sql.query<{ count: number }>(
+    `with replayed as (
+       update callback set state = 'pending', due_at = $4, settled_at = null, attempts_before = attempts
+        where sequence in (
+          select sequence from callback
+           where state = 'parked' and settled_at < $4 and ($1::text is null or account_id = $1) and ($2::text is null or receiver = $2)
+           order by sequence limit $3 for update skip locked)
+        returning id)
+     select count(*)::integer as count, pg_notify('${CALLBACK_CHANNEL}', '') from replayed`,
+    [query.accountId, query.receiver, query.limit, new Date(now)],
+  )
+  return rows[0]?.count ?? 0
 }

@@ -10,8 +10,25 @@ const STEPS: Readonly<Record<string, string>> = {
   '001-calls': calls,
 }
 
-/** @throws {Error} when a step fails (none of this start's steps is kept then), or when a newer Earshot has been here. */
-export async function migrate(pool: pg.Pool): Promise<void> {
+const NEWER = 'This database was written by a newer version of Earshot. Start that version, or restore a backup.'
+
+/**
+ * The steps that are still to be made, in order; makes none of them.
+ * @throws {Error} when a newer Earshot has been here.
+ */
+export async function pendingSteps(pool: pg.Pool): Promise<readonly string[]> {
+  const { rows: tables } = await pool.query<{ there: boolean }>(`select to_regclass('migration') is not null as there`)
+  const { rows } = tables[0]?.there === true ? await pool.query<{ name: string }>('select name from migration') : { rows: [] }
+  const done = new Set(rows.map((row) => row.name))
+  if (rows.some((row) => !(row.name in STEPS))) throw new Error(NEWER)
+  return Object.keys(STEPS).filter((name) => !done.has(name))
+}
+
+/**
+ * @returns The steps that this call made, in order.
+ * @throws {Error} when a step fails (none of this start's steps is kept then), or when a newer Earshot has been here.
+ */
+export async function migrate(pool: pg.Pool): Promise<readonly string[]> {
   const { CompiledQuery, Kysely, PostgresDialect } = await import('kysely')
   const { Migrator } = await import('kysely/migration')
   const migrations = Object.fromEntries(
@@ -32,10 +49,10 @@ export async function migrate(pool: pg.Pool): Promise<void> {
   })
   const done = await migrator.getMigrations()
   const { error, results } = await migrator.migrateToLatest()
-  if (error === undefined) return
+  if (error === undefined) return (results ?? []).map((result) => result.migrationName)
   const failed = results?.find((result) => result.status === 'Error')?.migrationName
   if (failed === undefined && done.every((step) => step.executedAt !== undefined)) {
-    throw new Error('This database was written by a newer version of Earshot. Start that version, or restore a backup.', { cause: error })
+    throw new Error(NEWER, { cause: error })
   }
   throw new Error(`The database could not be brought up to date${failed ? ` (step ${failed})` : ''}.`, { cause: error })
 }
