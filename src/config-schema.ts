@@ -190,6 +190,9 @@ export const configSchema = section({
       .default([5, 60, 300, 900, 3600, 21_600]),
   }).prefault({}),
   limits: section({ writesPerMinute: integer(1, 1_000_000, 200).default(200) }).prefault({}),
+  metrics: section({ host: host.default('127.0.0.1'), port: integer(0, MAX_PORT, 9464).default(9464) })
+    .nullable()
+    .default(null),
   log: section({ level: choice(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
 })
 

@@ -35,7 +35,7 @@ test('the example file names every key that there is', async () => {
   const { readFileSync } = await import('node:fs')
   const text = readFileSync(EXAMPLE, 'utf8')
   const known = new Set<string>()
-  for (const section of ['', 'http: ', 'sip: ', 'rtp: ', 'dial: ', 'callbacks: ', 'limits: ', 'log: ', 'accounts: [', 'trunks: [']) {
+  for (const section of ['', 'http: ', 'sip: ', 'rtp: ', 'dial: ', 'callbacks: ', 'limits: ', 'metrics: ', 'log: ', 'accounts: [', 'trunks: [']) {
     const close = section.endsWith('[') ? ']' : ''
     const [line] = problems(`${section}{qqqqqqq: 1}${close}`).filter((problem) => problem.includes('known here: '))
     for (const key of line?.split('known here: ')[1]?.split(', ') ?? []) known.add(key)
@@ -56,6 +56,7 @@ test('what is left out has its default', () => {
     dial: { prefixes: [], hosts: [] },
     callbacks: { allow: [], retrySeconds: [5, 60, 300, 900, 3600, 21_600] },
     limits: { writesPerMinute: 200 },
+    metrics: null,
     log: { level: 'info' },
   })
 })
@@ -404,4 +405,14 @@ test('what is allowed but odd is noted', () => {
     'account b has no keys: nobody can use the HTTP API for it',
     'trunk op carries a number that no account has: calls to it are refused',
   ])
+})
+
+test('metrics are off without their section, at 127.0.0.1:9464 with an empty one, and a note is made of an address that others reach', () => {
+  assert.equal(parse(MINIMAL).metrics, null)
+  assert.deepEqual(parse(`${MINIMAL}metrics: {}`).metrics, { host: '127.0.0.1', port: 9464 })
+  assert.deepEqual(problems(`${MINIMAL}metrics: {port: 70000}`), ['2: metrics.port must be a whole number from 0 to 65535; write e.g. 9464'])
+  const notes = (host: string) => configWarnings(parse(`accounts: [{sid: a, keys: [{key: k, token: 0123456789abcdef}]}]\nmetrics: {host: "${host}"}`))
+  for (const host of ['127.0.0.1', '127.0.0.2', '::1', 'localhost']) assert.deepEqual(notes(host), [], host)
+  for (const host of ['0.0.0.0', '::', '10.0.0.5', 'localhost.example'])
+    assert.deepEqual(notes(host), [`metrics.host ${host} is not this machine alone: whoever reaches it reads the metrics without a password`])
 })

@@ -52,6 +52,8 @@ export interface Config {
     /** POST and PUT per account (contract C10). */
     readonly writesPerMinute: number
   }
+  /** Where Prometheus reads, without a password; null: nowhere. Port 0: any free one. */
+  readonly metrics: { readonly host: string; readonly port: number } | null
   readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error' }
 }
 
@@ -139,6 +141,8 @@ export function configWarnings(config: Config): readonly string[] {
     if (trunk.numbers.some((entry) => !owned.has(entry)))
       said.push(`trunk ${trunk.name} carries a number that no account has: calls to it are refused`)
   }
+  if (config.metrics !== null && !/^(?:127\.|::1$|localhost$)/.test(config.metrics.host))
+    said.push(`metrics.host ${config.metrics.host} is not this machine alone: whoever reaches it reads the metrics without a password`)
   return said
 }
 

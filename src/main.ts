@@ -1,7 +1,7 @@
 /**
  * The wiring: builds every room, hands each what it needs, and takes the house down again in the right order.
  *
- * Start: database → phones and trunks → goodbye to whom a crash left in a call, and its records → callbacks → HTTP. Stop
+ * Start: database → phones and trunks → goodbye to whom a crash left in a call, and its records → callbacks → metrics → HTTP. Stop
  * (drain) the other way round: no new calls, live ones are hung up and recorded, their callbacks get a chance to go out,
  * then everything closes.
  */
@@ -18,8 +18,11 @@ import type { TrunkSettings } from './engine/native/routing.ts'
 import { makeKeyring } from './http/auth.ts'
 import { makeServer } from './http/server.ts'
 import type { Log } from './log.ts'
+import { listenForReaders } from './metrics/listener.ts'
+import { makeMetrics, type Metrics } from './metrics/metrics.ts'
 import { openDatabase } from './store/database.ts'
 import { keepUp } from './store/nodes.ts'
+import { callbackBacklog } from './store/outbox.ts'
 import { callbackSecret } from './store/secrets.ts'
 import { callbackRows } from './webhooks/enqueue.ts'
 import { newSecret } from './webhooks/signature.ts'
@@ -69,12 +72,28 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
   await database.claim(NODE)
   const crashed = await findCrashed({ database, node: NODE })
 
-  const engine = engineOf(config, log)
-  const control = makeControl({ engine, database, node: NODE, accounts, dialRules: dialRulesOf(config), callbacksOf, now, newId, schedule, log })
+  const onTrouble = (error: unknown): void => log.warn({ err: error }, 'metrics could not be counted or read')
+  const metrics = makeMetrics({ process: config.metrics !== null, clock: () => performance.now(), onTrouble })
+  const engine = engineOf(config, log, metrics)
+  metrics.lookAt({ engine, callbackBacklog: () => callbackBacklog(database.sql, now()) })
+  const control = makeControl({
+    engine,
+    database,
+    node: NODE,
+    accounts,
+    dialRules: dialRulesOf(config),
+    callbacksOf,
+    now,
+    newId,
+    schedule,
+    log,
+    onChange: metrics.onCall,
+  })
   await engine.start((event) => control.onEngineEvent(event))
   opened.push(() => engine.stop())
   await engine.farewell(memoriesOf(crashed))
   await closeCrashed(crashed, { database, node: NODE, callbacksOf })
+  metrics.onCrashedCalls(crashed.length)
   if (crashed.length > 0)
     log.warn({ calls: crashed.length }, 'calls that were live when the server died are closed: their phones are told, their callbacks go out')
 
@@ -83,6 +102,7 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
     node: NODE,
     now,
     log,
+    onSettled: metrics.onCallback,
     allow: config.callbacks.allow,
     schedule: config.callbacks.retrySeconds.map((seconds) => seconds * 1000),
     secretOf: async (id) => config.accounts.find(({ sid }) => sid === id)?.callbackSecret ?? callbackSecret(database.sql, id, newSecret()),
@@ -92,9 +112,24 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
   const endUpkeep = keepUp({ sql: database.sql, node: NODE, now, log })
   opened.push(async () => endUpkeep())
 
+  if (config.metrics !== null) {
+    const reading = await listenForReaders({ ...config.metrics, metrics, onTrouble })
+    opened.push(() => reading.close())
+    log.info({ url: reading.url }, 'metrics are read here')
+  }
+
   let state: 'ready' | 'draining' = 'ready'
   const authenticate = makeKeyring(config.accounts.flatMap(({ sid, keys }) => keys.map((entry) => ({ accountId: sid, ...entry }))))
-  const server = makeServer({ control, accounts: { authenticate, timeZone }, limits: config.limits, now, newId, log, ready: () => state })
+  const server = makeServer({
+    control: metrics.watchModes(control),
+    accounts: { authenticate, timeZone },
+    limits: config.limits,
+    now,
+    newId,
+    log,
+    ready: () => state,
+    onAnswered: metrics.onRequest,
+  })
   opened.push(() => server.close())
   const httpUrl = await server.listen(config.http)
   opened.push(async () => {
@@ -106,11 +141,11 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
   return { httpUrl, sipAddress: engine.address(), stop: () => (stopping ??= closeAll(opened)) }
 }
 
-function engineOf({ sip, rtp, trunks, accounts }: Config, log: Log): NativeEngine {
+function engineOf({ sip, rtp, trunks, accounts }: Config, log: Log, metrics: Metrics): NativeEngine {
   return makeNativeEngine({
     sip,
     rtp,
-    media: makeMediaPlane({ ...rtp, onTrouble: (message) => log.error({}, message) }),
+    media: metrics.watchMedia(makeMediaPlane({ ...rtp, onTrouble: (message) => log.error({}, message) })),
     accounts: accounts.map(({ sid, agents, numbers }) => ({ id: sid, agents, numbers: numbers.map((entry) => entry.number) })),
     trunks: trunks.map(trunkSettings),
     parseNumber: addressIn,

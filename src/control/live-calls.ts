@@ -16,6 +16,8 @@ export interface LiveCallsOptions {
   /** Freezes what a decision wants to tell. */
   readonly callbacksOf: (decision: Decision) => readonly CallbackRow[]
   readonly onTrouble: (error: unknown, callId: CallId) => void
+  /** A call, or a new state of it, became current; for those who count. Must not throw. */
+  readonly onChange?: ((before: Call | undefined, after: Call) => void) | undefined
 }
 
 export interface LiveCalls {
@@ -36,13 +38,15 @@ interface Unsaved {
   readonly callbacks: readonly CallbackRow[]
 }
 
-export function makeLiveCalls({ save, callbacksOf, onTrouble }: LiveCallsOptions): LiveCalls {
+export function makeLiveCalls({ save, callbacksOf, onTrouble, onChange }: LiveCallsOptions): LiveCalls {
   const live = new Map<CallId, Call>()
   const unsaved = new Map<CallId, Unsaved>()
 
   function makeCurrent(call: Call): void {
+    const before = live.get(call.id)
     if (call.state.status === 'ended') live.delete(call.id)
     else live.set(call.id, call)
+    onChange?.(before, call)
   }
 
   /** Earlier callbacks that are still unwritten go in the same write, so that none overtakes another. */

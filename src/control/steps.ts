@@ -33,6 +33,8 @@ export interface StepsOptions {
   readonly now: () => number
   readonly schedule: Schedule
   readonly log: ControlLog
+  /** A call, or a new state of it, became current; for those who count. Must not throw. */
+  readonly onChange?: (before: Call | undefined, after: Call) => void
 }
 
 export interface Steps {
@@ -55,11 +57,12 @@ export interface Steps {
 /** How often changes that the database refused are tried again. */
 const CATCH_UP_MS = 2_000
 
-export function makeSteps({ engine, database, node, callbacksOf, now, schedule, log }: StepsOptions): Steps {
+export function makeSteps({ engine, database, node, callbacksOf, now, schedule, log, onChange }: StepsOptions): Steps {
   const queue = makeSerial<string>()
   const live = makeLiveCalls({
     save: (call, callbacks, idempotency) => saveCall(database.sql, { call, node, callbacks, idempotency }),
     callbacksOf,
+    onChange,
     onTrouble(error, callId) {
       log.error({ call: callId, err: error }, 'a change of this call could not be saved and will be tried again')
       schedule(CATCH_UP_MS, () => void catchUp(callId))

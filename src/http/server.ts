@@ -41,6 +41,16 @@ export interface ServerOptions {
   readonly log: HttpLog
   /** While starting nothing is answered; while draining nothing new begins, and what lives can be seen and hung up. */
   ready(): 'starting' | 'ready' | 'draining'
+  /** A request was answered; for those who count. Must not throw. */
+  readonly onAnswered?: (answered: Answered) => void
+}
+
+export interface Answered {
+  readonly method: string
+  /** As it was declared; null when there is none. */
+  readonly route: string | null
+  readonly status: number
+  readonly seconds: number
 }
 
 const WRITES_PER_MINUTE = 200
@@ -87,6 +97,7 @@ export function makeServer(options: ServerOptions): FastifyInstance {
       answerFailure(error, request, reply, formatOf(request), options.log)
       // Such a request has no route, and so no hooks that would log it.
       options.log.info({ request: request.id, method: request.method, route: null, status: reply.statusCode }, 'request')
+      options.onAnswered?.(answeredBy(request, reply))
     },
     clientErrorHandler: answerUnreadable,
   })
@@ -104,7 +115,10 @@ export function makeServer(options: ServerOptions): FastifyInstance {
   app.addHook('onSend', async (_request, reply) => {
     if (options.ready() === 'draining') reply.header('connection', 'close')
   })
-  app.addHook('onResponse', async (request, reply) => options.log.info(accessFields(request, reply), 'request'))
+  app.addHook('onResponse', async (request, reply) => {
+    options.log.info(accessFields(request, reply), 'request')
+    options.onAnswered?.(answeredBy(request, reply))
+  })
   addHealthRoutes(app, options)
   addApiRoutes(app, options, formatOf)
   return app
@@ -238,6 +252,13 @@ function idempotencyOf(request: FastifyRequest, fields: Fields): Idempotency | n
       .digest('hex'),
   }
 }
+
+const answeredBy = (request: FastifyRequest, reply: FastifyReply): Answered => ({
+  method: request.method,
+  route: request.routeOptions?.url ?? null,
+  status: reply.statusCode,
+  seconds: reply.elapsedTime / 1000,
+})
 
 /** No address, no body, no credentials: the route as it was declared, and ids. */
 function accessFields(request: FastifyRequest, reply: FastifyReply): Readonly<Record<string, unknown>> {

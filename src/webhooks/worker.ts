@@ -24,6 +24,8 @@ export interface WebhookWorkerOptions {
   readonly timeoutMs?: number
   readonly now: () => number
   readonly log: Log
+  /** An attempt was recorded; for those who count. Must not throw. */
+  readonly onSettled?: (outcome: Settlement['kind']) => void
   /** Attempts under way at most. Default 64. */
   readonly concurrency?: number
   /** Attempts under way at one receiver at most. Default 8. */
@@ -174,6 +176,7 @@ async function deliver(callback: ClaimedCallback, { options, schedule, attempt }
     const result = await attempt(callback)
     const settlement = verdict(callback, result, { schedule, now: now() })
     const held = await settleCallback(database.sql, callback, settlement, now())
+    if (held) options.onSettled?.(settlement.kind)
     if (!held) log.warn({ event: 'callback-lease-lost', ...fields }, 'A callback took longer than its lease; another worker has it')
     else if (!result.ok) log.warn({ event: `callback-${settlement.kind}`, ...fields, ...loggable(result) }, 'A callback was not accepted')
   } catch (error) {

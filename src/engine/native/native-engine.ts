@@ -82,7 +82,22 @@ export interface NativeEngine extends Engine {
   address(): string
   sipPort(): number
   /** What is held right now, for gauges and tests. */
-  counts(): { readonly legs: number; readonly sessions: number }
+  counts(): EngineCounts
+}
+
+export interface EngineCounts {
+  readonly legs: number
+  readonly sessions: number
+  readonly transactions: number
+  /** SIP messages since the engine was made: those that could not be read, and those that were dropped unread (too many from a source that has not proved itself). */
+  readonly malformed: number
+  readonly dropped: number
+}
+
+/** SIP messages that led to nothing. */
+interface Seen {
+  malformed: number
+  dropped: number
 }
 
 /** What exists while the engine runs. */
@@ -94,6 +109,7 @@ interface Running {
   readonly desk: LegDesk
   readonly registrations: TrunkRegistrations
   readonly timers: readonly NodeJS.Timeout[]
+  readonly seen: Seen
   isStopping: boolean
 }
 
@@ -103,12 +119,17 @@ export function makeNativeEngine(options: NativeEngineOptions): NativeEngine {
   assertNamesAreUnique(options.accounts)
   const registrar = makeRegistrar()
   let running: Running | null = null
+  const seen: Seen = { malformed: 0, dropped: 0 }
   const shell = makeSipShell({
     ...options.sip,
     now: options.now,
     log: options.log,
     makeAgent: (advertised) => makeUserAgent({ advertised, token: options.token, hash: options.hash, product: PRODUCT }),
-    admit: (bytes, from) => running?.door.admit(bytes, from) ?? false,
+    admit(bytes, from) {
+      const isAdmitted = running?.door.admit(bytes, from) ?? false
+      if (!isAdmitted) seen.dropped++
+      return isAdmitted
+    },
     onEvent: (event) => (running === null ? undefined : onUaEvent(running, event)),
     isNeeded: (flow) => running !== null && isNeeded(running, flow),
     onFlowClosed: (flow) => registrar.forgetFlow(flow),
@@ -122,7 +143,7 @@ export function makeNativeEngine(options: NativeEngineOptions): NativeEngine {
       await options.media.start((legIds) => (running === null ? undefined : endLost(running.desk, legIds)))
       try {
         await shell.open()
-        running = await begin(options, shell, registrar, trunks, onEvent)
+        running = { ...(await begin(options, shell, registrar, trunks, onEvent)), seen }
       } catch (error) {
         await shell.close()
         await options.media.stop()
@@ -158,7 +179,7 @@ export function makeNativeEngine(options: NativeEngineOptions): NativeEngine {
       registrar.all(options.now()).map(({ name, contact, hop, expiresAt }) => ({ name, contact: writeUri(contact), hop, expiresAt })),
     address: () => writeHostPort(shell.advertised()),
     sipPort: () => shell.advertised().port,
-    counts: () => ({ legs: running?.desk.legs.size ?? 0, sessions: shell.pendingSessions() }),
+    counts: () => ({ legs: running?.desk.legs.size ?? 0, sessions: shell.pendingSessions(), transactions: shell.transactions(), ...seen }),
   }
 }
 
@@ -200,7 +221,7 @@ async function begin(
   registrar: Registrar,
   trunks: readonly Trunk[],
   onEvent: (event: EngineEvent) => void,
-): Promise<Running> {
+): Promise<Omit<Running, 'seen'>> {
   const { sip, rtp, accounts, parseNumber, media, newId, now, log, token, hash } = options
   const { host: advertisedHost, port: ownPort } = shell.advertised()
   const realm = sip.realm ?? advertisedHost
@@ -229,6 +250,8 @@ async function begin(
     digest,
     now,
     onWrongPassword: (host) => log.warn({ host }, 'a wrong SIP password'),
+    onPresence: ({ accountId, isReachable, from }) =>
+      log.info({ account: accountId, host: from.host, transport: from.transport }, isReachable ? 'a phone has registered' : 'a phone has unregistered'),
   })
   const desk: LegDesk = {
     legs: new Map(),
@@ -295,6 +318,7 @@ function onUaEvent(running: Running, event: UaEvent): void {
     case 'request-failed':
       return running.registrations.onEvent(event)
     case 'malformed':
+      running.seen.malformed++
       return options.log.info({ host: event.from.host, reason: event.reason, legs: desk.legs.size }, 'a malformed SIP message')
   }
 }

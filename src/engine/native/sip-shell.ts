@@ -75,6 +75,7 @@ export interface SipShell {
   memoryOf(session: SessionId): string | null
   /** Sessions that still owe somebody something. */
   pendingSessions(): number
+  transactions(): number
   close(): Promise<void>
 }
 
@@ -131,6 +132,7 @@ export function makeSipShell(options: SipShellOptions): SipShell {
     },
     memoryOf: (session) => shell.agent?.memoryOf(session) ?? null,
     pendingSessions: () => shell.agent?.counts().sessions ?? 0,
+    transactions: () => shell.agent?.counts().transactions ?? 0,
     close: () => close(shell),
   }
 }
