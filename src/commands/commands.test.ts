@@ -154,7 +154,7 @@ accounts:\n  - sid: acme\n    keys: [{key: k, token: 0123456789abcdef}]\n    age
   })
 
   test('replay is for named ones or for all, not for both or none', async () => {
-    for (const args of [[], ['x', '--all']]) assert.equal((await earshot('callbacks', 'replay', ...args, '-c', file)).code, 1)
+    for (const args of [[], ['x', '--all'], ['x', '--account', 'acme']]) assert.equal((await earshot('callbacks', 'replay', ...args, '-c', file)).code, 1)
   })
 
   test('a replayed callback is sent by the running server; one that is not parked is refused by name', async () => {
@@ -256,8 +256,9 @@ describe('commands on data that is not as it should be', () => {
   test('doctor says of ports, addresses, tokens, rules and trunks what to change', async () => {
     const held = createSocket('udp4')
     const operator = createSocket('udp4').on('message', (bytes, from) => operator.send(replyTo(bytes.toString(), 405), from.port, from.address))
+    const strict = createSocket('udp4').on('message', (bytes, from) => strict.send(replyTo(bytes.toString(), 401), from.port, from.address))
     const deaf = createSocket('udp4')
-    const bound = await Promise.all([held, operator, deaf].map((socket) => new Promise<number>((done) => socket.bind(0, '127.0.0.1', () => done(socket.address().port)))))
+    const bound = await Promise.all([held, operator, deaf, strict].map((socket) => new Promise<number>((done) => socket.bind(0, '127.0.0.1', () => done(socket.address().port)))))
     const file = await configured(`sip: {port: ${bound[0]}, advertise: 203.0.113.9}
 data: postgres://127.0.0.1:1/x
 callbacks: {allow: ["0.0.0.0/0"]}
@@ -265,10 +266,12 @@ dial: {allow: ["+"]}
 trunks:
   - {name: good, uri: "sip:127.0.0.1:${bound[1]}"}
   - {name: deaf, uri: "sip:127.0.0.1:${bound[2]}"}
+  - {name: strict, uri: "sip:127.0.0.1:${bound[3]}"}
+  - {name: login, uri: "sip:127.0.0.1:${bound[3]}", username: me, password: secret}
   - {name: closed, uri: "sip:127.0.0.1:1;transport=tcp"}
   - {name: lost, uri: "sip:no-such-host.invalid"}\n`)
     const { code, json } = await earshot('doctor', '-c', file, '--json')
-    for (const socket of [held, operator, deaf]) socket.close()
+    for (const socket of [held, operator, deaf, strict]) socket.close()
     const { checks } = json() as { checks: { check: string; state: string; says: string; change: string | null }[] }
     const found = Object.fromEntries(checks.map((check) => [check.check, `${check.state}: ${check.says} → ${check.change}`]))
     assert.equal(code, 1)
@@ -278,6 +281,8 @@ trunks:
     assert.match(found['callback addresses'] ?? '', /^warning: 0\.0\.0\.0\/0 lets callbacks reach everything/)
     assert.match(found['dial rules'] ?? '', /^warning/)
     assert.match(found['trunk good'] ?? '', /^ok: 127\.0\.0\.1 answers with 405/)
+    assert.match(found['trunk strict'] ?? '', /^ok: 127\.0\.0\.1 answers with 401/)
+    assert.match(found['trunk login'] ?? '', /^warning: 127\.0\.0\.1 answers with 401, also to the login → Check username and password/)
     assert.match(found['trunk deaf'] ?? '', /^problem: .* does not answer OPTIONS within 2 s → /)
     assert.match(found['trunk closed'] ?? '', /^problem: 127\.0\.0\.1 cannot be reached at TCP port 1/)
     assert.match(found['trunk lost'] ?? '', /^problem: no-such-host\.invalid has no address/)

@@ -143,6 +143,10 @@ export async function callbacksReplay(desk: Desk, ids: readonly string[], option
     desk.err('earshot callbacks replay: name callbacks, or write --all for every one that is parked')
     return 1
   }
+  if (!options.all && (options.account ?? options.receiver) !== undefined) {
+    desk.err('earshot callbacks replay: --account and --receiver go with --all, not with named callbacks')
+    return 1
+  }
   return withRecords(desk, options, async (database, _config, isServed) => {
     const { replayed, refused } = options.all ? { replayed: await replayAll(desk, database, options), refused: [] } : await replayNamed(desk, database, ids)
     const runs = isServed ?? (await hasBeaten(desk, database))

@@ -121,6 +121,7 @@ export async function lookInto(asked: string, log: Log): Promise<FolderState> {
   )
   if (reason === 'ENOENT') return { running: null, major: null }
   if (reason !== null) throw new Error(`The data folder ${asked} cannot be read (${reason}). Do this as the user who runs Earshot, or as root.`)
+  if ((await readdir(asked)).length === 0) return { running: null, major: null }
   const { folder } = await prepareFolder(resolve(asked), log)
   const cluster = join(folder, 'postgres')
   const file = await readLockFile(cluster)
