@@ -72,23 +72,12 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
   await database.claim(NODE)
   const crashed = await findCrashed({ database, node: NODE })
 
-  const onTrouble = (error: unknown): void => log.warn({ err: error }, 'metrics could not be counted or read')
-  const metrics = makeMetrics({ process: config.metrics !== null, clock: () => performance.now(), onTrouble })
+  const metrics = metricsOf(config, log)
   const engine = engineOf(config, log, metrics)
   metrics.lookAt({ engine, callbackBacklog: () => callbackBacklog(database.sql, now()) })
-  const control = makeControl({
-    engine,
-    database,
-    node: NODE,
-    accounts,
-    dialRules: dialRulesOf(config),
-    callbacksOf,
-    now,
-    newId,
-    schedule,
-    log,
-    onChange: metrics.onCall,
-  })
+  const shared = { database, node: NODE, now, log }
+  const dialRules = dialRulesOf(config)
+  const control = makeControl({ ...shared, engine, accounts, dialRules, callbacksOf, newId, schedule, onChange: metrics.onCall })
   await engine.start((event) => control.onEngineEvent(event))
   opened.push(() => engine.stop())
   await engine.farewell(memoriesOf(crashed))
@@ -98,10 +87,7 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
     log.warn({ calls: crashed.length }, 'calls that were live when the server died are closed: their phones are told, their callbacks go out')
 
   const worker = makeWebhookWorker({
-    database,
-    node: NODE,
-    now,
-    log,
+    ...shared,
     onSettled: metrics.onCallback,
     allow: config.callbacks.allow,
     schedule: config.callbacks.retrySeconds.map((seconds) => seconds * 1000),
@@ -112,12 +98,7 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
   const endUpkeep = keepUp({ sql: database.sql, node: NODE, now, log })
   opened.push(async () => endUpkeep())
 
-  if (config.metrics !== null) {
-    const reading = await listenForReaders({ ...config.metrics, metrics, onTrouble })
-    opened.push(() => reading.close())
-    log.info({ url: reading.url }, 'metrics are read here')
-  }
-
+  if (config.metrics !== null) opened.push(await openReading(config.metrics, metrics, log))
   let state: 'ready' | 'draining' = 'ready'
   const authenticate = makeKeyring(config.accounts.flatMap(({ sid, keys }) => keys.map((entry) => ({ accountId: sid, ...entry }))))
   const server = makeServer({
@@ -139,6 +120,22 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
 
   let stopping: Promise<void> | null = null
   return { httpUrl, sipAddress: engine.address(), stop: () => (stopping ??= closeAll(opened)) }
+}
+
+const onMetricsTrouble =
+  (log: Log) =>
+  (error: unknown): void =>
+    log.warn({ err: error }, 'metrics could not be counted or read')
+
+function metricsOf({ metrics }: Config, log: Log): Metrics {
+  return makeMetrics({ process: metrics !== null, clock: () => performance.now(), onTrouble: onMetricsTrouble(log) })
+}
+
+/** @returns What closes it. */
+async function openReading(where: NonNullable<Config['metrics']>, metrics: Metrics, log: Log): Promise<() => Promise<void>> {
+  const { url, close } = await listenForReaders({ ...where, metrics, onTrouble: onMetricsTrouble(log) })
+  log.info({ url }, 'metrics are read here')
+  return close
 }
 
 function engineOf({ sip, rtp, trunks, accounts }: Config, log: Log, metrics: Metrics): NativeEngine {

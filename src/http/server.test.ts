@@ -716,3 +716,24 @@ test('one line a request goes to the log, with ids and without numbers, addresse
   assert.equal(typeof ms, 'number')
   assert.equal(request, 'req3')
 })
+
+test('whoever counts is told of every answer: by the route as it was declared, and of what has none', async () => {
+  const answered: unknown[] = []
+  const counted = makeServer({
+    control,
+    now: () => now,
+    newId: () => 'r',
+    log: { info: () => {}, error: () => {} },
+    ready: () => 'ready',
+    accounts: { authenticate: keyring, timeZone: () => 'UTC' },
+    onAnswered: ({ method, route, status, seconds }) => void answered.push([method, route, status, seconds >= 0 && seconds < 10]),
+  })
+  await send('GET', `${ACME}/Calls/${'x'.repeat(32)}.json`, undefined, { on: counted })
+  await send('GET', '/+919876543210', undefined, { on: counted })
+  await send('GET', `${ACME}/Calls/%E0%A4%A`, undefined, { on: counted })
+  assert.deepEqual(answered, [
+    ['GET', '/v1/Accounts/:accountSid/Calls/:callSid', 404, true],
+    ['GET', null, 404, true],
+    ['GET', null, 400, true],
+  ])
+})
