@@ -81,6 +81,7 @@ for (const kind of testServers()) {
           const walk = async (from: Page, direction: 'PrevPageUri' | 'NextPageUri'): Promise<{ seen: readonly string[]; last: Page }> => {
             let seen: readonly string[] = []
             for (let page = from; ; ) {
+              assert.ok(seen.length <= calls.length + inserts.length, 'the walk has an end')
               assert.ok(page.Calls.length <= pageSize && page.Metadata.Total >= page.Calls.length)
               const sids = page.Calls.map(({ Sid }) => Sid)
               seen = direction === 'NextPageUri' ? [...seen, ...sids] : [...sids, ...seen]

@@ -140,8 +140,8 @@ interface Listed {
  * One page of an account's calls, live ones included, and how many there are in all. Everything is read in one statement, so
  * total and page agree.
  *
- * The text says only what is asked, and is not prepared: each question gets the plan that suits it. With 100,000 calls in the
- * window a page and its total take 20 ms, by `Duration` 200 ms.
+ * The text says only what is asked, and is not prepared: each question gets the plan that suits it. Of 100,000 calls in the
+ * window, on two busy cores: a page with its total 25 ms, live calls alone 3 ms, by `Duration` or own number 400 ms.
  */
 export async function listCalls(sql: Sql, accountId: AccountId, query: CallQuery): Promise<CallPage> {
   const { start, pageSize } = query
