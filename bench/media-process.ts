@@ -73,6 +73,7 @@ function plane(): (order: MediaOrder) => Promise<MediaTold['ports']> {
       const remote = { host: HOST, port: phonePort }
       await media.connect(legId(call, leg), {
         remote,
+        signallingHost: null,
         law: 'pcmu',
         digitsPayloadType: 101,
         digitsFromPhone: [101],

@@ -30,6 +30,8 @@ const MAX_PTIME_MS = 60
 /** What was agreed with the phone of a leg. */
 export interface Terms {
   readonly remote: Source
+  /** Where its SIP comes from; see `latch.ts`. */
+  readonly signallingHost: string | null
   /** What the phone is sent. It may itself send either law, packet by packet (RFC 3264 §6.1). */
   readonly law: Law
   /** Payload type of the events that it is sent; null when it takes none. */
@@ -133,7 +135,7 @@ export function setTerms(call: Conversation, leg: SoundLeg, terms: Terms, now: n
   if (leg.terms !== null && leg.terms.law !== terms.law) leg.outlet.isBroken = true
   const couldHear = canHear(leg)
   leg.terms = { ...terms, ptimeMs: Math.min(MAX_PTIME_MS, Math.max(MIN_PTIME_MS, terms.ptimeMs)) }
-  aim(leg.latch, terms.remote)
+  aim(leg.latch, terms.remote, terms.signallingHost)
   if (!couldHear) leg.silenceDueAt = now + FIRST_SILENCE_MS
   wire(call, now)
 }

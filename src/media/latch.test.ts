@@ -8,7 +8,7 @@ const stranger = { host: '203.0.113.6', port: 666 }
 
 function aimed() {
   const latch = makeLatch()
-  aim(latch, named)
+  aim(latch, named, null)
   return latch
 }
 
@@ -40,6 +40,24 @@ describe('The lock of a port', () => {
     assert.equal(admit(latch, { ...named, port: 9 }, 20 + 100 * QUIET_MS), false)
   })
 
+  test('A stranger who speaks first cannot keep out a phone behind NAT: its SIP came from the host that its sound comes from', () => {
+    const latch = makeLatch()
+    aim(latch, named, nat.host)
+    assert.equal(admit(latch, stranger, 0), true, 'nobody better has spoken')
+    assert.equal(admit(latch, nat, 10), true)
+    assert.deepEqual(targetOf(latch), nat)
+    assert.equal(admit(latch, stranger, 20 + 100 * QUIET_MS), false)
+    assert.equal(admit(latch, { ...nat, port: 9 }, 20), false, 'another port of that host is no nearer')
+    assert.equal(admit(latch, named, 30), true, 'the very address is')
+    assert.equal(admit(latch, nat, 40), false)
+  })
+
+  test('A phone that names its host but sends from another port beats a stranger as well', () => {
+    const latch = aimed()
+    admit(latch, stranger, 0)
+    assert.equal(admit(latch, { ...named, port: 4002 }, 10), true)
+  })
+
   test('A NAT that forgot may come from another port of its host, after silence', () => {
     const latch = aimed()
     admit(latch, nat, 1000)
@@ -54,10 +72,10 @@ describe('The lock of a port', () => {
   test('New terms with the same address keep the lock, with another they open it', () => {
     const latch = aimed()
     admit(latch, nat, 0)
-    aim(latch, { ...named })
+    aim(latch, { ...named }, null)
     assert.deepEqual(targetOf(latch), nat)
     const elsewhere = { host: '10.0.0.2', port: 5000 }
-    aim(latch, elsewhere)
+    aim(latch, elsewhere, null)
     assert.deepEqual(targetOf(latch), elsewhere)
     assert.equal(admit(latch, stranger, 1), true, 'first again')
   })

@@ -4,7 +4,9 @@
  *   no terms yet    everything is refused
  *   open            the first plausible packet locks, wherever it comes from: a phone behind NAT is not where it says it is
  *   locked          only that source. The lock moves
- *                   - to the exact address that signalling named, whenever that speaks: nobody is nearer to being right;
+ *                   - to a source that is nearer to signalling, whenever that speaks: the exact address that was named comes
+ *                     before any on the named host or the host that the SIP came from, and these before everybody else, so
+ *                     that who speaks first on a port that is not theirs cannot keep the phone out (RTP bleed, RFC 7362);
  *                   - to another port of the locked host after QUIET_MS without a packet: a NAT that forgot its binding;
  *                   - to anybody only after signalling named another address (`aim`).
  */
@@ -20,15 +22,18 @@ export interface Source {
 export interface Latch {
   /** What signalling named; null before any terms. */
   named: Source | null
+  /** Where the signalling itself came from: a phone behind NAT sends its sound from there as well. Null when unknown. */
+  signallingHost: string | null
   locked: Source | null
   /** When the locked source was last heard, ms. */
   heardAt: number
 }
 
-export const makeLatch = (): Latch => ({ named: null, locked: null, heardAt: 0 })
+export const makeLatch = (): Latch => ({ named: null, signallingHost: null, locked: null, heardAt: 0 })
 
 /** New terms. The lock is kept when they name the same address as before. */
-export function aim(latch: Latch, named: Source): void {
+export function aim(latch: Latch, named: Source, signallingHost: string | null): void {
+  latch.signallingHost = signallingHost
   if (latch.named !== null && isSame(latch.named, named)) return
   latch.named = named
   latch.locked = null
@@ -39,7 +44,8 @@ export function admit(latch: Latch, source: Source, now: number): boolean {
   const { named, locked } = latch
   if (named === null) return false
   if (locked === null || !isSame(locked, source)) {
-    if (locked !== null && !isSame(named, source) && !isRebound(latch, locked, source, now)) return false
+    const isNearer = locked === null || nearness(latch, source) > nearness(latch, locked)
+    if (!isNearer && !isRebound(latch, locked, source, now)) return false
     latch.locked = { host: source.host, port: source.port }
   }
   latch.heardAt = now
@@ -53,6 +59,12 @@ export const targetOf = (latch: Latch): Source | null => latch.locked ?? latch.n
 export const isReachable = ({ host, port }: Source): boolean => port > 0 && port < 65536 && host !== '0.0.0.0' && host !== '::'
 
 export const isSame = (a: Source, b: Source): boolean => a.port === b.port && a.host === b.host
+
+/** How near a source is to what signalling said: 2 the very address, 1 one of its hosts, 0 anywhere. */
+function nearness({ named, signallingHost }: Latch, source: Source): number {
+  if (named !== null && isSame(named, source)) return 2
+  return source.host === named?.host || source.host === signallingHost ? 1 : 0
+}
 
 /** A NAT that forgot: same host, another port, after silence. A lock on the named address itself stays there. */
 function isRebound(latch: Latch, locked: Source, source: Source, now: number): boolean {

@@ -75,6 +75,7 @@ export function phone(id: keyof typeof HZ, change: Partial<Phone> = {}): Phone {
 
 export const termsOf = (phone: Phone, change: Partial<Terms> = {}): Terms => ({
   remote: { host: '10.0.0.1', port: phone.port },
+  signallingHost: null,
   law: phone.law,
   digitsPayloadType: 101,
   digitsFromPhone: [101],

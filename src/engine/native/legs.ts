@@ -291,7 +291,7 @@ function offerOf(desk: LegDesk, leg: Leg, preferred: Law): Uint8Array {
 
 function answerTo(desk: LegDesk, leg: Leg, offer: AudioDescription, preferred: Law | null): Uint8Array {
   const law = chooseLaw(offer, preferred)
-  leg.terms = termsOf(offer, law)
+  leg.terms = termsOf(offer, law, leg.hop?.host ?? null)
   leg.offered = [law]
   return describe(desk, leg, (ours) => writeAnswer(ours, offer, law))
 }
@@ -303,7 +303,7 @@ function takeAnswer(desk: LegDesk, leg: Leg, body: Uint8Array): void {
     if (leg.terms === null) giveUp(desk, leg, reading.reason)
     return
   }
-  leg.terms = termsOf(reading.audio, chooseLaw(reading.audio, leg.terms?.law ?? null))
+  leg.terms = termsOf(reading.audio, chooseLaw(reading.audio, leg.terms?.law ?? null), leg.hop?.host ?? null)
   connect(desk, leg, leg.terms)
 }
 

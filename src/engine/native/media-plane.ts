@@ -18,6 +18,8 @@ export type LegKind = 'conversation' | 'monitor'
 export interface MediaTerms {
   /** Where the phone asked for its RTP; the path locks to the first plausible source (symmetric RTP) and may differ. */
   readonly remote: { readonly host: string; readonly port: number }
+  /** Where its SIP comes from: behind NAT its sound comes from there as well, and beats a stranger's. Null when unknown. */
+  readonly signallingHost: string | null
   /** What the phone is sent. It may send either law, packet by packet (RFC 3264 §6.1). */
   readonly law: Law
   /** Payload type of RFC 4733 events towards the phone: its own number (RFC 3264 §5.1). Null when it takes none. */

@@ -67,6 +67,7 @@ async function makePhone(id: LegId, hz: number, target: number): Promise<SocketP
 
 const terms = (phone: SocketPhone, change: Partial<MediaTerms> = {}): MediaTerms => ({
   remote: { host: '127.0.0.1', port: phone.port },
+  signallingHost: null,
   law: 'pcmu',
   digitsPayloadType: 101,
   digitsFromPhone: [101],

@@ -102,7 +102,7 @@ for (const { said, answered, receives, sends } of DIRECTIONS) {
   test(`a phone that says ${said} is answered ${answered}, and the media plane knows`, () => {
     for (const body of [offer(AUDIO, `a=${said}`), sdp([...HEAD, `a=${said}`, AUDIO])]) {
       const audio = audioOf(body)
-      const terms = termsOf(audio, 'pcmu')
+      const terms = termsOf(audio, 'pcmu', null)
       assert.equal(terms.phoneReceives, receives)
       assert.equal(terms.phoneSends, sends)
       assert.equal(mirrored(audio.direction), answered)
@@ -120,7 +120,7 @@ test('the address of the stream wins over that of the session', () => {
 })
 
 test('the address 0.0.0.0 is a hold: nothing is sent, what comes is heard', () => {
-  const terms = termsOf(audioOf(offer(AUDIO, 'c=IN IP4 0.0.0.0')), 'pcma')
+  const terms = termsOf(audioOf(offer(AUDIO, 'c=IN IP4 0.0.0.0')), 'pcma', null)
   assert.equal(terms.phoneReceives, false)
   assert.equal(terms.phoneSends, true)
   assert.equal(terms.law, 'pcma')
@@ -232,8 +232,9 @@ test('our offer names both laws, the preferred first, and digits', () => {
 
 test('what we offer we can read, and answer', () => {
   const audio = audioOf(bytes(writeOffer(ours, ['pcma', 'pcmu'])))
-  assert.deepEqual(termsOf(audio, chooseLaw(audio, null)), {
+  assert.deepEqual(termsOf(audio, chooseLaw(audio, null), '198.51.100.7'), {
     remote: { host: '127.0.0.1', port: 20_000 },
+    signallingHost: '198.51.100.7',
     law: 'pcma',
     digitsPayloadType: 101,
     digitsFromPhone: [101],
@@ -249,13 +250,13 @@ test('a phone that names digits otherwise than we do is sent its own number, and
   for (const type of [96, 106, 127]) {
     const answer = readAnswer(offer(`m=audio 4000 RTP/AVP 0 ${type}`, `a=rtpmap:${type} telephone-event/8000`), ['pcmu', 'pcma'])
     assert(answer.kind === 'audio')
-    const { digitsPayloadType, digitsFromPhone } = termsOf(answer.audio, 'pcmu')
+    const { digitsPayloadType, digitsFromPhone } = termsOf(answer.audio, 'pcmu', null)
     assert.deepEqual({ digitsPayloadType, digitsFromPhone }, { digitsPayloadType: type, digitsFromPhone: [101, type] })
   }
 })
 
 test('a phone that takes no digits may still send what we offered', () => {
-  const { digitsPayloadType, digitsFromPhone } = termsOf(audioOf(offer('m=audio 4000 RTP/AVP 0')), 'pcmu')
+  const { digitsPayloadType, digitsFromPhone } = termsOf(audioOf(offer('m=audio 4000 RTP/AVP 0')), 'pcmu', null)
   assert.deepEqual({ digitsPayloadType, digitsFromPhone }, { digitsPayloadType: null, digitsFromPhone: [101] })
 })
 

@@ -112,9 +112,10 @@ export function chooseLaw(audio: AudioDescription, preferred: Law | null): Law {
 }
 
 /** What the media plane is told about the phone. */
-export function termsOf(audio: AudioDescription, law: Law): MediaTerms {
+export function termsOf(audio: AudioDescription, law: Law, signallingHost: string | null): MediaTerms {
   return {
     remote: { host: audio.host, port: audio.port },
+    signallingHost,
     law,
     digitsPayloadType: audio.digitsPayloadType,
     digitsFromPhone: [...new Set([DIGITS_PAYLOAD_TYPE, audio.digitsPayloadType ?? DIGITS_PAYLOAD_TYPE])],
