@@ -70,6 +70,8 @@ export interface RunningControl extends Control {
 /** The ring and talk limits of calls that come in (C30's defaults). */
 const INCOMING_RING_MS = 60_000
 const INCOMING_LIMIT_MS = 14_400_000
+/** How often draining hangs everybody up; the second time finds who came in meanwhile. */
+const DRAIN_ROUNDS = 10
 /** How often draining looks whether everybody has left. */
 const DRAIN_POLL_MS = 20
 
@@ -192,14 +194,16 @@ async function comeIn(desk: Desk, event: Extract<EngineEvent, { kind: 'incoming'
 }
 
 async function drain(desk: Desk, graceMs: number): Promise<void> {
-  const { engine, steps, now, schedule } = desk
+  const { steps, now, schedule } = desk
   desk.draining = true
   const until = now() + graceMs
   while (steps.live.all().length > 0 && now() < until) await new Promise<void>((resolve) => schedule(DRAIN_POLL_MS, resolve))
-  for (const call of steps.live.all()) {
-    for (const leg of call.legs.filter(isLive)) await engine.hangUp(call.id, leg.id, leg.state.status === 'answered' ? 'completed' : 'canceled')
+  // What was under way when draining began may have become a live call meanwhile.
+  for (let round = 0; round < DRAIN_ROUNDS; round += 1) {
+    await steps.queue.idle()
+    if (steps.live.all().length === 0) break
+    for (const call of steps.live.all()) await steps.hangUpAll(call.id, (leg) => (leg.state.status === 'answered' ? 'completed' : 'canceled'))
   }
-  await steps.queue.idle()
   steps.stop()
 }
 

@@ -7,7 +7,7 @@
 import type { Call, Decision, Order } from '../domain/call.ts'
 import { nextDeadline, onDeadline } from '../domain/events.ts'
 import type { CallId } from '../domain/ids.ts'
-import { isLive } from '../domain/leg.ts'
+import { type EndCause, isLive, type Leg } from '../domain/leg.ts'
 import type { Engine } from '../engine/engine.ts'
 import { saveCall } from '../store/calls.ts'
 import type { Database } from '../store/database.ts'
@@ -50,7 +50,9 @@ export interface Steps {
   happen(callId: CallId, decide: (current: Call) => Decision): Promise<void>
   /** Ends a call in which something of ours went wrong. Never rejects. */
   breakOff(callId: CallId, error: unknown): Promise<void>
-  /** Forgets all alarms. */
+  /** Orders every live leg of the call to be hung up. Never rejects. */
+  hangUpAll(callId: CallId, causeOf: (leg: Leg) => EndCause): Promise<void>
+  /** Forgets all alarms and tries. */
   stop(): void
 }
 
@@ -65,12 +67,11 @@ export function makeSteps({ engine, database, node, callbacksOf, now, schedule, 
     onChange,
     onTrouble(error, callId) {
       log.error({ call: callId, err: error }, 'a change of this call could not be saved and will be tried again')
-      schedule(CATCH_UP_MS, () => void catchUp(callId))
+      tries.later(callId)
     },
   })
   const deadlines = makeDeadlines(schedule, now, (callId) => void happen(callId, (call) => onDeadline(call, now())))
-  const catchUp = (callId: CallId): Promise<void> =>
-    queue.run(callId, () => live.catchUp(callId)).catch(() => void schedule(CATCH_UP_MS, () => void catchUp(callId)))
+  const tries = makeTries(schedule, (callId) => queue.run(callId, () => live.catchUp(callId)))
 
   async function obey({ call, orders }: Decision): Promise<void> {
     deadlines.set(call.id, nextDeadline(call))
@@ -79,15 +80,23 @@ export function makeSteps({ engine, database, node, callbacksOf, now, schedule, 
 
   async function breakOff(callId: CallId, error: unknown): Promise<void> {
     log.error({ call: callId, err: error }, 'a step of this call failed; the call is ended')
+    await hangUpAll(callId, () => 'failed')
+  }
+
+  async function hangUpAll(callId: CallId, causeOf: (leg: Leg) => EndCause): Promise<void> {
     for (const leg of live.get(callId)?.legs.filter(isLive) ?? []) {
-      await engine.hangUp(callId, leg.id, 'failed').catch((again: unknown) => log.error({ call: callId, leg: leg.id, err: again }, 'this leg could not be hung up'))
+      await engine
+        .hangUp(callId, leg.id, causeOf(leg))
+        .catch((error: unknown) => log.error({ call: callId, leg: leg.id, err: error }, 'this leg could not be hung up'))
     }
   }
 
   const command: Steps['command'] = (callId, decide, remember) =>
     queue.run(callId, async () => {
-      const decision = decide(live.get(callId))
+      const current = live.get(callId)
+      const decision = decide(current)
       await live.commit(decision, remember?.(decision.call) ?? null)
+      if (!current) log.info({ call: callId, account: decision.call.accountId, direction: decision.call.direction }, 'a call begins')
       await obey(decision).catch(async (error: unknown) => {
         await breakOff(callId, error)
         throw error
@@ -102,17 +111,52 @@ export function makeSteps({ engine, database, node, callbacksOf, now, schedule, 
         if (!current) return
         const decision = decide(current)
         await live.record(decision)
+        const { state } = decision.call
+        if (state.status === 'ended') log.info({ call: callId, outcome: state.outcome, legs: decision.call.legs.length }, 'a call has ended')
         await obey(decision)
       })
       .catch((error: unknown) => breakOff(callId, error))
 
-  return { live, queue, command, happen, breakOff, stop: () => deadlines.clear() }
+  function stop(): void {
+    deadlines.clear()
+    tries.clear()
+  }
+
+  return { live, queue, command, happen, breakOff, hangUpAll, stop }
+}
+
+/** Tries again after a while, one try ahead per call, until it works. */
+function makeTries(schedule: Schedule, attempt: (callId: CallId) => Promise<void>): { later(callId: CallId): void; clear(): void } {
+  /** How to take back what is ahead. */
+  const ahead = new Map<CallId, () => void>()
+  function later(callId: CallId): void {
+    if (ahead.has(callId)) return
+    const cancel = schedule(CATCH_UP_MS, () => {
+      ahead.delete(callId)
+      void attempt(callId).catch(() => later(callId))
+    })
+    ahead.set(callId, cancel)
+  }
+  return {
+    later,
+    clear() {
+      for (const cancel of ahead.values()) cancel()
+      ahead.clear()
+    },
+  }
 }
 
 function give(engine: Engine, call: Call, order: Order): Promise<void> {
   switch (order.kind) {
     case 'dial':
-      return engine.dial({ callId: call.id, accountId: call.accountId, legId: order.legId, legKind: order.legKind, to: order.to, callerId: order.callerId })
+      return engine.dial({
+        callId: call.id,
+        accountId: call.accountId,
+        legId: order.legId,
+        legKind: order.legKind,
+        to: order.to,
+        callerId: order.callerId,
+      })
     case 'ring':
       return engine.ring(call.id, order.legId)
     case 'answer':

@@ -226,6 +226,7 @@ test('a phone registers with digest, is dialled, rings, answers, and hangs up', 
   const [terms] = it.media.terms.get(legId) ?? []
   assert.deepEqual(terms, {
     remote: { host: HOST, port: own.port },
+    signallingHost: HOST,
     law: 'pcmu',
     digitsPayloadType: 101,
     digitsFromPhone: [101],

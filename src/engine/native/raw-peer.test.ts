@@ -172,6 +172,7 @@ test('an INVITE without an offer gets ours in the 200, and the answer comes with
   assert.deepEqual(it.terms, [
     {
       remote: { host: HOST, port: 4000 },
+      signallingHost: HOST,
       law: 'pcma',
       digitsPayloadType: 101,
       digitsFromPhone: [101],
