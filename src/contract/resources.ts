@@ -17,65 +17,48 @@ export type LegAnswer = 'created' | 'changed' | 'hung-up'
 /** The live legs of a call in order of creation (C11). */
 export function activeLegs(call: Call, { format, timeZone }: ResourceOptions): WireObject {
   const legs = call.legs.filter(isLive).map((leg): WireObject => {
-    const number = addressOut(leg.address)
-    return {
-      Sid: leg.id,
-      CallSid: call.id,
-      AccountSid: call.accountId,
-      PhoneNumber: number,
-      ...(isConversation(leg) ? {} : { EndUserNumber: number }),
-      Status: legStatus(leg),
-      Origin: leg.origin,
-      LastAction: leg.lastAction,
-      DateCreated: wireDate(leg.createdAt, timeZone),
-      DateUpdated: wireDate(leg.updatedAt, timeZone),
-      Uri: `${callPath(call)}/ActiveLegs`,
-    }
+    const { Sid, CallSid, AccountSid, PhoneNumber, ...rest } = legFields(call, leg, timeZone)
+    // The vendor's own sample has only `EndUserNumber` on a monitor leg; both serve every client.
+    const endUser: WireObject = isConversation(leg) ? {} : { EndUserNumber: PhoneNumber }
+    return { Sid, CallSid, AccountSid, PhoneNumber, ...endUser, ...rest, Uri: `${callPath(call)}/ActiveLegs` }
   })
   return { Legs: asList(format, 'Leg', legs) }
 }
 
 /** All legs of a call in order of creation, ended ones included (C31). There are few enough for one page. */
 export function allLegs(call: Call, { format, timeZone }: ResourceOptions): WireObject {
-  const legs = call.legs.map((leg): WireObject => {
-    const created = wireDate(leg.createdAt, timeZone)
-    return {
-      Sid: leg.id,
-      CallSid: call.id,
-      AccountSid: call.accountId,
-      PhoneNumber: addressOut(leg.address),
-      Status: legStatus(leg),
-      Origin: leg.origin,
-      LastAction: leg.lastAction,
-      DateCreated: created,
-      DateUpdated: wireDate(leg.updatedAt, timeZone),
-      StartTime: created,
-      EndTime: leg.state.status === 'ended' ? wireDate(leg.state.endedAt, timeZone) : null,
-      OnCallDuration: String(wholeSeconds(onCallMs(leg))),
-      Uri: `${callPath(call)}/Legs`,
-    }
-  })
+  const legs = call.legs.map((leg): WireObject => ({
+    ...legFields(call, leg, timeZone),
+    StartTime: wireDate(leg.createdAt, timeZone),
+    EndTime: leg.state.status === 'ended' ? wireDate(leg.state.endedAt, timeZone) : null,
+    OnCallDuration: String(wholeSeconds(onCallMs(leg))),
+    Uri: `${callPath(call)}/Legs`,
+  }))
   return { MetaData: { Total: legs.length, Count: legs.length }, legs: asList(format, 'Leg', legs) }
 }
 
 /** One leg, after it was created (C16), changed (C20) or told to hang up (C21). */
 export function legResource(call: Call, leg: Leg, answer: LegAnswer, { format, timeZone }: ResourceOptions): WireObject {
-  const created = wireDate(leg.createdAt, timeZone)
   const resource: WireObject = {
-    Sid: leg.id,
-    CallSid: call.id,
-    AccountSid: call.accountId,
-    PhoneNumber: addressOut(leg.address),
-    Status: legStatus(leg),
-    Origin: leg.origin,
-    LastAction: leg.lastAction,
-    DateCreated: created,
-    DateUpdated: wireDate(leg.updatedAt, timeZone),
-    StartTime: created,
+    ...legFields(call, leg, timeZone),
+    StartTime: wireDate(leg.createdAt, timeZone),
     Uri: answer === 'created' ? `${callPath(call)}/Legs` : `${callPath(call)}/Legs/${leg.id}`,
   }
   return { [format === 'json' && answer === 'hung-up' ? 'legs' : 'Leg']: resource }
 }
+
+/** What every answer about a leg begins with, in the vendor's order. */
+const legFields = (call: Call, leg: Leg, timeZone: string) => ({
+  Sid: leg.id,
+  CallSid: call.id,
+  AccountSid: call.accountId,
+  PhoneNumber: addressOut(leg.address),
+  Status: legStatus(leg),
+  Origin: leg.origin,
+  LastAction: leg.lastAction,
+  DateCreated: wireDate(leg.createdAt, timeZone),
+  DateUpdated: wireDate(leg.updatedAt, timeZone),
+})
 
 /**
  * A call (C30, C31). `Duration` is whole seconds from the first party's answer to the end, null while the call lives.
