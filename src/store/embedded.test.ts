@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -170,6 +170,19 @@ describe('the embedded server', () => {
     )
     assert(events.includes('database-lost'))
     await assert.rejects(openDatabase({ data: folder, log: silent }), /in use/)
+    await opened.close()
+  })
+
+  test('a server that dies and cannot be started again is tried until it can', async () => {
+    const folder = newFolder()
+    const { log, events } = remembering()
+    const opened = await openDatabase({ data: folder, log })
+    const pid = await postmaster(folder)
+    await rename(join(folder, 'postgres/global'), join(folder, 'postgres/global.away'))
+    process.kill(-pid, 'SIGKILL')
+    await eventually('a try that fails', async () => events.includes('database-restart-failed'))
+    await rename(join(folder, 'postgres/global.away'), join(folder, 'postgres/global'))
+    await eventually('a query', despiteErrors(async () => (await opened.sql.query('select 1')).length === 1))
     await opened.close()
   })
 

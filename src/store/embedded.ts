@@ -43,6 +43,7 @@ const STOP_MS = 30_000
 const POLL_MS = 20
 const RESTARTS = 4
 const RESTART_DELAY_MS = 500
+const LONGEST_RESTART_DELAY_MS = 30_000
 const LOG_BYTES = 1_000_000
 
 interface Place {
@@ -95,14 +96,17 @@ function supervise(place: Place, first: Running): EmbeddedServer {
     })
   }
   async function recover(reason: string): Promise<void> {
-    for (let attempt = 1; attempt <= RESTARTS && !closing; attempt += 1) {
+    // For as long as it takes: a full disk is emptied some day, and calls go on meanwhile.
+    for (let attempt = 1; !closing; attempt += 1) {
       log.error({ event: 'database-lost', reason, attempt }, 'The embedded database stopped by itself; starting it again')
       try {
-        running = await launch(place)
+        const fresh = await launch(place)
+        if (closing) return await end(fresh)
+        running = fresh
         return watch()
       } catch (error) {
         log.error({ event: 'database-restart-failed', attempt, err: error }, 'The embedded database could not be started again')
-        await sleep(RESTART_DELAY_MS)
+        await sleep(Math.min(LONGEST_RESTART_DELAY_MS, RESTART_DELAY_MS * 2 ** attempt), undefined, { ref: false })
       }
     }
   }
@@ -131,12 +135,16 @@ function supervise(place: Place, first: Running): EmbeddedServer {
     close: async () => {
       closing = true
       process.off('exit', atExit)
-      keepsAlive(running.guard, true)
-      await running.guard.end().catch(() => {})
-      await stopChild(running.child)
+      await end(running)
       await removeSocketFolder(place)
     },
   }
+}
+
+async function end({ guard, child }: Running): Promise<void> {
+  keepsAlive(guard, true)
+  await guard.end().catch(() => {})
+  await stopChild(child)
 }
 
 /** Starts a server on the folder and takes the lock; an orphan that runs there is stopped first. */
