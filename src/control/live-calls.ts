@@ -27,8 +27,6 @@ export interface LiveCalls {
   commit(decision: Decision, idempotency: IdempotencyRecord | null): Promise<void>
   /** Never throws. */
   record(decision: Decision): Promise<void>
-  /** Calls whose last change is not in the database yet. */
-  owing(): readonly CallId[]
   /** Writes what could not be written before, in the call's own queue. @throws what the database throws. */
   catchUp(callId: CallId): Promise<void>
 }
@@ -75,7 +73,6 @@ export function makeLiveCalls({ save, callbacksOf, onTrouble, onChange }: LiveCa
         onTrouble(error, decision.call.id)
       }
     },
-    owing: () => [...unsaved.keys()],
     async catchUp(callId) {
       const owed = unsaved.get(callId)
       if (owed) await write(owed.call, [], null)

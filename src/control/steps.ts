@@ -10,18 +10,12 @@ import type { CallId } from '../domain/ids.ts'
 import { type EndCause, isLive, type Leg } from '../domain/leg.ts'
 import type { Engine } from '../engine/engine.ts'
 import { saveCall } from '../store/calls.ts'
-import type { Database } from '../store/database.ts'
+import type { Database, Log } from '../store/database.ts'
 import type { IdempotencyRecord } from '../store/idempotency.ts'
 import type { CallbackRow } from '../store/outbox.ts'
 import { makeDeadlines, type Schedule } from './deadlines.ts'
 import { type LiveCalls, makeLiveCalls } from './live-calls.ts'
 import { makeSerial, type Serial } from './serial.ts'
-
-export interface ControlLog {
-  info(fields: Readonly<Record<string, unknown>>, message: string): void
-  warn(fields: Readonly<Record<string, unknown>>, message: string): void
-  error(fields: Readonly<Record<string, unknown>>, message: string): void
-}
 
 export interface StepsOptions {
   readonly engine: Engine
@@ -32,7 +26,7 @@ export interface StepsOptions {
   readonly callbacksOf: (decision: Decision) => readonly CallbackRow[]
   readonly now: () => number
   readonly schedule: Schedule
-  readonly log: ControlLog
+  readonly log: Log
   /** A call, or a new state of it, became current; for those who count. Must not throw. */
   readonly onChange?: (before: Call | undefined, after: Call) => void
 }

@@ -29,17 +29,21 @@ const MAX_PTIME_MS = 60
 
 /** What was agreed with the phone of a leg. */
 export interface Terms {
+  /** Where the phone asked for its RTP; the path locks to the first plausible source (symmetric RTP) and may differ. */
   readonly remote: Source
-  /** Where its SIP comes from; see `latch.ts`. */
+  /** Where its SIP comes from: behind NAT its sound comes from there as well, and beats a stranger's (`latch.ts`). Null when unknown. */
   readonly signallingHost: string | null
-  /** What the phone is sent. It may itself send either law, packet by packet (RFC 3264 §6.1). */
+  /** What the phone is sent. It may send either law, packet by packet (RFC 3264 §6.1). */
   readonly law: Law
-  /** Payload type of the events that it is sent; null when it takes none. */
+  /** Payload type of RFC 4733 events towards the phone: its own number (RFC 3264 §5.1). Null when it takes none. */
   readonly digitsPayloadType: number | null
-  /** Payload types that are events when they come from it. */
+  /** Payload types under which its events are understood: the number that we offered, and its own, which many phones use instead. */
   readonly digitsFromPhone: readonly number[]
+  /** 10 to 60 ms. */
   readonly ptimeMs: number
+  /** False while the phone has us on hold, or is held: we send nothing to it. */
   readonly phoneReceives: boolean
+  /** False when the phone said it will not send; what comes all the same is dropped. */
   readonly phoneSends: boolean
 }
 

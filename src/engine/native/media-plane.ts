@@ -4,6 +4,7 @@
  */
 import type { Hearing } from '../../domain/hearing.ts'
 import type { CallId, LegId } from '../../domain/ids.ts'
+import type { Terms } from '../../media/conversation.ts'
 import type { Law } from '../../media/g711.ts'
 
 export type { Law }
@@ -14,25 +15,8 @@ export type { Law }
  */
 export type LegKind = 'conversation' | 'monitor'
 
-/** What was agreed with a phone by SDP. */
-export interface MediaTerms {
-  /** Where the phone asked for its RTP; the path locks to the first plausible source (symmetric RTP) and may differ. */
-  readonly remote: { readonly host: string; readonly port: number }
-  /** Where its SIP comes from: behind NAT its sound comes from there as well, and beats a stranger's. Null when unknown. */
-  readonly signallingHost: string | null
-  /** What the phone is sent. It may send either law, packet by packet (RFC 3264 §6.1). */
-  readonly law: Law
-  /** Payload type of RFC 4733 events towards the phone: its own number (RFC 3264 §5.1). Null when it takes none. */
-  readonly digitsPayloadType: number | null
-  /** Payload types under which its events are understood: the number that we offered, and its own, which many phones use instead. */
-  readonly digitsFromPhone: readonly number[]
-  /** 10 to 60 ms. */
-  readonly ptimeMs: number
-  /** False while the phone has us on hold, or is held: we send nothing to it. */
-  readonly phoneReceives: boolean
-  /** False when the phone said it will not send; what comes all the same is dropped. */
-  readonly phoneSends: boolean
-}
+/** What was agreed with a phone by SDP, as the sound needs it. */
+export type MediaTerms = Terms
 
 export interface MediaCounters {
   readonly packetsIn: number
