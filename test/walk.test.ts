@@ -162,7 +162,9 @@ test('[C21] hang-up from each end ends the call for everybody', async () => {
 })
 
 test('no phone number, name or secret of these calls is in the log', () => {
+  // Sids are random letters, in which any short word turns up some day.
+  const log = server.log().replaceAll(/\b[0-9a-z]{32}\b/g, 'SID')
   for (const secret of ['9876543210', '8012345678', 'priya', 'boss-boss', 'a-token-of-some-length', SECRET]) {
-    assert.equal(server.log().includes(secret), false, `${secret} in:\n${server.log()}`)
+    assert.equal(log.includes(secret), false, `${secret} in:\n${log}`)
   }
 })

@@ -169,6 +169,8 @@ describe('the embedded server', () => {
       despiteErrors(async () => (await opened.sql.query('select 1')).length === 1 && (await postmaster(folder)) !== first),
     )
     assert(events.includes('database-lost'))
+    // A new server answers queries some moments before its lock is held.
+    await eventually('the lock is held again', async () => (await opened.sql.query(`select from pg_locks where locktype = 'advisory'`)).length > 0)
     await assert.rejects(openDatabase({ data: folder, log: silent }), /in use/)
     await opened.close()
   })
