@@ -142,6 +142,7 @@ function commandsOf(desk: Desk): Pick<Control, 'connect' | 'createMonitorLeg' | 
 /** The engine reports; each event is a step of its call. */
 function take(desk: Desk, event: EngineEvent): void {
   const { steps, now } = desk
+  if (event.kind === 'played') return
   const { callId, legId } = event
   switch (event.kind) {
     case 'incoming':

@@ -5,11 +5,14 @@
  * a customer never hears a listening or whispering supervisor. Every engine obeys the table and none
  * re-derives it. Default is silence: a pair that is not in the table is not heard.
  */
-import type { LegId } from './ids.ts'
+import type { LegId, SoundId, TapeId } from './ids.ts'
 import { isAnswered, type Leg } from './leg.ts'
 
+export type Ear = LegId | TapeId
+export type Mouth = LegId | SoundId
+
 /** For each ear the mouths it hears. Every answered leg has a row; nobody is in their own row. */
-export type Hearing = ReadonlyMap<LegId, readonly LegId[]>
+export type Hearing = ReadonlyMap<Ear, readonly Mouth[]>
 
 /** The whole table at once, so that a mode change is one replacement and never a patch. Legs that are not answered are deaf and dumb. */
 export function hearing(legs: readonly Leg[]): Hearing {

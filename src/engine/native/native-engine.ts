@@ -169,6 +169,8 @@ export function makeNativeEngine(options: NativeEngineOptions): NativeEngine {
     async setHearing(callId, hearing) {
       if (running?.desk.byCall.has(callId)) await options.media.setHearing(callId, hearing)
     },
+    async play() {},
+    async record() {},
     async hangUp(callId, legId, cause) {
       await withLeg(callId, legId, (desk, leg) => hangUp(desk, leg, cause))
     },
@@ -280,7 +282,7 @@ function tell(onEvent: (event: EngineEvent) => void, event: EngineEvent, log: En
   try {
     onEvent(event)
   } catch (error) {
-    log.error({ call: event.callId, leg: event.legId, error: String(error) }, 'an engine event was not taken')
+    log.error({ call: event.callId, event: event.kind, error: String(error) }, 'an engine event was not taken')
   }
 }
 
