@@ -9,7 +9,7 @@ import { dirname, resolve } from 'node:path'
 import type { z } from 'zod'
 import { configSchema, isPostgresUrl, isWildcard } from './config-schema.ts'
 import { pathText, readSource, type Environment, type KeyPath, type Problem, type SourceValue } from './config-source.ts'
-import type { Account, AccountNumber, DialRules } from './domain/account.ts'
+import type { Account, AccountNumber, DialRules } from './domain/account/account.ts'
 import type { Address } from './domain/address.ts'
 import type { AccountId } from './domain/ids.ts'
 

@@ -8,6 +8,7 @@
 import { hexDigest, newId, newToken } from './chance.ts'
 import { accountsOf, type Config, dialRulesOf, type TrunkConfig } from './config.ts'
 import { addressIn } from './contract/numbers.ts'
+import { makeApi } from './control/api.ts'
 import { makeControl } from './control/control.ts'
 import { closeCrashed, findCrashed, memoriesOf } from './control/recovery.ts'
 import type { Decision } from './domain/call.ts'
@@ -102,7 +103,7 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
   let state: 'ready' | 'draining' = 'ready'
   const authenticate = makeKeyring(config.accounts.flatMap(({ sid, keys }) => keys.map((entry) => ({ accountId: sid, ...entry }))))
   const server = makeServer({
-    control: metrics.watchModes(control),
+    api: makeApi(metrics.watchModes(control)),
     accounts: { authenticate, timeZone },
     limits: config.limits,
     now,

@@ -2,7 +2,7 @@
  * What the house can be asked to do. The one room that decides *and* acts: it loads, asks `domain`, saves, then orders;
  * one queue per call serialises all of it.
  */
-import { type Account, callerIdFor, type DialRules, mayDial, routeIncoming } from '../domain/account.ts'
+import { type Account, callerIdFor, type DialRules, mayDial, routeIncoming } from '../domain/account/account.ts'
 import type { Address } from '../domain/address.ts'
 import type { Call, Decision } from '../domain/call.ts'
 import type { CallPage, CallQuery } from '../domain/call-query.ts'

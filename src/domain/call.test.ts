@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { Account } from './account.ts'
+import type { Account } from './account/account.ts'
 import type { Address } from './address.ts'
 import { type Call, conversationMs, type Decision, hasConversed, type Order } from './call.ts'
 import { addMonitor, changeMode, connect, hangUp, MAX_LEGS_PER_CALL, type MonitorCommand } from './commands.ts'

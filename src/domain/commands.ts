@@ -1,5 +1,5 @@
 /** What callers of the API ask for: a new call, a supervisor, another mode, an end. */
-import type { Account } from './account.ts'
+import type { Account } from './account/account.ts'
 import type { Address } from './address.ts'
 import { assertInProgress, type Call, type Decision, liveLeg, setHearing, withLeg } from './call.ts'
 import { DomainError } from './errors.ts'

@@ -1,5 +1,5 @@
 /** What the engine and the clock report, and what follows from it. Events about a leg that has ended are late and decide nothing. */
-import type { IncomingRequest } from './account.ts'
+import type { IncomingRequest } from './account/account.ts'
 import type { Address } from './address.ts'
 import {
   type Call,

@@ -6,3 +6,5 @@ export type LegId = string & { readonly brand: 'LegId' }
 export type SoundId = string & { readonly brand: 'SoundId' }
 /** One channel of a call's recording: an ear without a phone. Unique within its call. */
 export type TapeId = string & { readonly brand: 'TapeId' }
+/** An API key's public half, the user of HTTP Basic. */
+export type KeyId = string & { readonly brand: 'KeyId' }

@@ -4,11 +4,12 @@
  * Tokens are compared as hashes in constant time, and a key that does not exist costs the same comparison as one that does.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
-import type { AccountId } from '../domain/ids.ts'
+import { type Principal, SCOPES } from '../domain/account/rights.ts'
+import type { AccountId, KeyId } from '../domain/ids.ts'
 import { HttpError } from './http-error.ts'
 
 /** Whose key and token these are, or null. */
-export type Authenticate = (key: string, token: string) => { readonly accountId: AccountId } | null
+export type Authenticate = (key: string, token: string) => Promise<Principal | null>
 
 export interface ApiKey {
   readonly accountId: AccountId
@@ -24,22 +25,22 @@ export function makeKeyring(keys: readonly ApiKey[]): Authenticate {
   const known = new Map<string, { readonly accountId: AccountId; readonly tokenHash: Buffer }>()
   for (const { key, token, accountId } of keys) if (!known.has(key)) known.set(key, { accountId, tokenHash: sha256(token) })
   const nobody = sha256('')
-  return (key, token) => {
+  return async (key, token) => {
     const entry = known.get(key)
     const matches = timingSafeEqual(sha256(token), entry?.tokenHash ?? nobody)
-    return entry && matches && token !== '' ? { accountId: entry.accountId } : null
+    return entry && matches && token !== '' ? { accountId: entry.accountId, keyId: key as KeyId, scopes: SCOPES, agents: null } : null
   }
 }
 
 /**
- * The account that the header proves, when it is the one that the path names.
+ * Who the header proves to ask, when it is of the account that the path names.
  * @throws {HttpError} unauthorized, the same one for no header, an unknown key, a wrong token, and another account's or nobody's path.
  */
-export function authenticated(authenticate: Authenticate, header: string | undefined, accountSid: string): AccountId {
+export async function authenticated(authenticate: Authenticate, header: string | undefined, accountSid: string): Promise<Principal> {
   const credentials = credentialsIn(header)
-  const proven = credentials && authenticate(credentials.key, credentials.token)
+  const proven = credentials && (await authenticate(credentials.key, credentials.token))
   if (!proven || proven.accountId !== accountSid) throw new HttpError('unauthorized', CHALLENGE)
-  return proven.accountId
+  return proven
 }
 
 /** RFC 7617 §2: the first colon ends the user; a token may hold further ones. */

@@ -3,7 +3,7 @@
  * tests says when a leg answers or ends. Ids are counted, 32 characters like real ones.
  */
 import type { Control, Idempotency, LegOfCall } from '../control/control.ts'
-import type { Account } from '../domain/account.ts'
+import type { Account } from '../domain/account/account.ts'
 import { assertInProgress, type Call, liveLeg } from '../domain/call.ts'
 import type { CallPage, CallQuery } from '../domain/call-query.ts'
 import { addMonitor, changeMode, connect, hangUp } from '../domain/commands.ts'

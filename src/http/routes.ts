@@ -8,12 +8,16 @@ import { type Fields, lastValue } from '../contract/fields.ts'
 import { callIdIn, connectCommand, legAction, legIdIn, monitorCommand } from '../contract/requests.ts'
 import { activeLegs, allLegs, callResource, legResource } from '../contract/resources.ts'
 import type { Format, WireObject } from '../contract/xml.ts'
-import type { Control, Idempotency } from '../control/control.ts'
+import type { Api } from '../control/api.ts'
+import type { Idempotency } from '../control/control.ts'
+import type { Principal } from '../domain/account/rights.ts'
 import { DomainError, type DomainErrorCode } from '../domain/errors.ts'
 import type { AccountId, CallId, LegId } from '../domain/ids.ts'
 
 /** One request, authenticated and parsed. */
 export interface Asked {
+  readonly who: Principal
+  /** Of `who`. */
   readonly accountId: AccountId
   readonly timeZone: string
   readonly format: Format
@@ -34,7 +38,7 @@ export interface ApiRoute {
   /** Below `/v1/Accounts/:accountSid`. */
   readonly path: string
   /** @returns The answer's content; every success is a 200 (C16). @throws {DomainError} */
-  answer(control: Control, asked: Asked): Promise<WireObject>
+  answer(api: Api, asked: Asked): Promise<WireObject>
 }
 
 export const ROUTES: readonly ApiRoute[] = [
@@ -42,56 +46,56 @@ export const ROUTES: readonly ApiRoute[] = [
     method: 'POST',
     path: '/Calls/connect',
     // `details` is accepted here and adds nothing: there are none yet (C30).
-    answer: async (control, asked) =>
-      callResource(await control.connect(asked.accountId, connectCommand(asked.fields), asked.idempotency), asked, null),
+    answer: async (api, asked) =>
+      callResource(await api.connect(asked.who, connectCommand(asked.fields), asked.idempotency), asked, null),
   },
   {
     method: 'GET',
     path: '/Calls',
-    answer: async (control, asked) => {
+    answer: async (api, asked) => {
       const query = callQueryIn(asked.query, asked)
-      return callList(await control.calls(asked.accountId, query), query, asked)
+      return callList(await api.calls(asked.who, query), query, asked)
     },
   },
   {
     method: 'GET',
     path: '/Calls/:callSid',
-    answer: async (control, asked) => {
-      const call = await control.call(asked.accountId, callId(asked, 'call-not-found'))
+    answer: async (api, asked) => {
+      const call = await api.call(asked.who, callId(asked, 'call-not-found'))
       return callResource(call, asked, wantsDetails(asked) ? { now: asked.now } : null)
     },
   },
   {
     method: 'GET',
     path: '/Calls/:callSid/ActiveLegs',
-    answer: async (control, asked) => activeLegs(await control.liveCall(asked.accountId, callId(asked, 'call-not-in-progress')), asked),
+    answer: async (api, asked) => activeLegs(await api.liveCall(asked.who, callId(asked, 'call-not-in-progress')), asked),
   },
   {
     method: 'GET',
     path: '/Calls/:callSid/Legs',
-    answer: async (control, asked) => allLegs(await control.call(asked.accountId, callId(asked, 'call-not-found')), asked),
+    answer: async (api, asked) => allLegs(await api.call(asked.who, callId(asked, 'call-not-found')), asked),
   },
   {
     method: 'POST',
     path: '/Calls/:callSid/Legs',
-    answer: async (control, asked) => {
+    answer: async (api, asked) => {
       const command = monitorCommand(asked.fields)
-      const { call, leg } = await control.createMonitorLeg(asked.accountId, callId(asked, 'call-not-in-progress'), command, asked.idempotency)
+      const { call, leg } = await api.createMonitorLeg(asked.who, callId(asked, 'call-not-in-progress'), command, asked.idempotency)
       return legResource(call, leg, 'created', asked)
     },
   },
   { method: 'PUT', path: '/Calls/:callSid/Legs/:legSid', answer: actOnLeg },
 ]
 
-async function actOnLeg(control: Control, asked: Asked): Promise<WireObject> {
+async function actOnLeg(api: Api, asked: Asked): Promise<WireObject> {
   const action = legAction(asked.fields)
   const call = callId(asked, 'call-not-in-progress')
   const leg = legId(asked)
   if (action === 'hangup') {
-    const hungUp = await control.hangUp(asked.accountId, call, leg)
+    const hungUp = await api.hangUp(asked.who, call, leg)
     return legResource(hungUp.call, hungUp.leg, 'hung-up', asked)
   }
-  const changed = await control.changeMode(asked.accountId, call, leg, action)
+  const changed = await api.changeMode(asked.who, call, leg, action)
   return legResource(changed.call, changed.leg, 'changed', asked)
 }
 

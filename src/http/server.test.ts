@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { beforeEach, test } from 'node:test'
 import { XMLParser } from 'fast-xml-parser'
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify'
+import { makeApi } from '../control/api.ts'
 import type { Control } from '../control/control.ts'
 import type { Address } from '../domain/address.ts'
 import { DomainError } from '../domain/errors.ts'
@@ -39,7 +40,7 @@ function serverOn(over: Control, limits: NonNullable<ServerOptions['limits']> = 
   let requests = 0
   const note = (fields: Readonly<Record<string, unknown>>, message: string): void => void lines.push({ ...fields, message })
   return makeServer({
-    control: over,
+    api: makeApi(over),
     limits,
     now: () => now,
     newId: () => `req${++requests}`,
@@ -720,7 +721,7 @@ test('one line a request goes to the log, with ids and without numbers, addresse
 test('whoever counts is told of every answer: by the route as it was declared, and of what has none', async () => {
   const answered: unknown[] = []
   const counted = makeServer({
-    control,
+    api: makeApi(control),
     now: () => now,
     newId: () => 'r',
     log: { info: () => {}, error: () => {} },

@@ -12,7 +12,9 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { canonicalText, type Fields, fieldsFromPairs } from '../contract/fields.ts'
 import { idempotencyKeyIn } from '../contract/requests.ts'
 import { contentTypeOf, type Format, rendered } from '../contract/xml.ts'
-import type { Control, Idempotency } from '../control/control.ts'
+import type { Api } from '../control/api.ts'
+import type { Idempotency } from '../control/control.ts'
+import type { Principal } from '../domain/account/rights.ts'
 import type { AccountId } from '../domain/ids.ts'
 import { type Authenticate, authenticated } from './auth.ts'
 import { answerFailure, answerUnreadable, type HttpLog, RETRY_AFTER_S } from './failures.ts'
@@ -22,7 +24,7 @@ import { readFields } from './read-body.ts'
 import { type Asked, ROUTES } from './routes.ts'
 
 export interface ServerOptions {
-  readonly control: Control
+  readonly api: Api
   readonly accounts: {
     readonly authenticate: Authenticate
     /** IANA name. Asked only for accounts that `authenticate` returned. */
@@ -160,13 +162,13 @@ function addHealthRoutes(app: FastifyInstance, { ready }: ServerOptions): void {
 
 function addApiRoutes(app: FastifyInstance, options: ServerOptions, formatOf: (request: FastifyRequest) => Format): void {
   const countWrite = makeRateLimit({ perMinute: options.limits?.writesPerMinute ?? WRITES_PER_MINUTE })
-  const provenAccounts = new WeakMap<FastifyRequest, AccountId>()
+  const proven = new WeakMap<FastifyRequest, Principal>()
   const admit = async (request: FastifyRequest): Promise<void> => {
     assertOpen(options.ready(), request.method)
-    const accountId = authenticated(options.accounts.authenticate, request.headers.authorization, paramsOf(request).accountSid)
-    provenAccounts.set(request, accountId)
+    const who = await authenticated(options.accounts.authenticate, request.headers.authorization, paramsOf(request).accountSid)
+    proven.set(request, who)
     if (request.method === 'GET' || request.method === 'HEAD') return
-    const verdict = countWrite(accountId, options.now())
+    const verdict = countWrite(who.accountId, options.now())
     if (!verdict.allowed) throw new HttpError('too-many-requests', { 'retry-after': String(verdict.retryAfterS) })
   }
   for (const route of ROUTES) {
@@ -175,10 +177,10 @@ function addApiRoutes(app: FastifyInstance, options: ServerOptions, formatOf: (r
       url: `${ACCOUNT_PATH}${route.path}`,
       onRequest: admit,
       handler: async (request, reply) => {
-        const accountId = provenAccounts.get(request)
-        if (accountId === undefined) throw new HttpError('unauthorized')
-        const asked = askedBy(request, { accountId, format: formatOf(request), options })
-        const content = await route.answer(options.control, asked)
+        const who = proven.get(request)
+        if (who === undefined) throw new HttpError('unauthorized')
+        const asked = askedBy(request, { who, format: formatOf(request), options })
+        const content = await route.answer(options.api, asked)
         return reply.code(200).header('content-type', contentTypeOf(asked.format)).send(rendered(asked.format, content))
       },
     })
@@ -187,22 +189,23 @@ function addApiRoutes(app: FastifyInstance, options: ServerOptions, formatOf: (r
 }
 
 interface Known {
-  readonly accountId: AccountId
+  readonly who: Principal
   readonly format: Format
   readonly options: ServerOptions
 }
 
 /** @throws {DomainError} invalid-parameter (Idempotency-Key) @throws {HttpError} bad-request */
-function askedBy(request: FastifyRequest, { accountId, format, options }: Known): Asked {
+function askedBy(request: FastifyRequest, { who, format, options }: Known): Asked {
   const { callSid, legSid } = paramsOf(request)
   const fields = (request.body ?? new Map()) as Fields
   return {
-    accountId,
+    who,
+    accountId: who.accountId,
     format,
     callSid,
     legSid,
     fields,
-    timeZone: options.accounts.timeZone(accountId),
+    timeZone: options.accounts.timeZone(who.accountId),
     query: queryOf(request.query),
     idempotency: idempotencyOf(request, fields),
     now: options.now(),

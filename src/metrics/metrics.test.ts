@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Account } from '../domain/account.ts'
+import type { Account } from '../domain/account/account.ts'
 import type { Address } from '../domain/address.ts'
 import type { Call, Decision } from '../domain/call.ts'
 import { addMonitor, changeMode, connect } from '../domain/commands.ts'

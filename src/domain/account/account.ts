@@ -1,6 +1,6 @@
 /** A tenant, and what it may dial. Deny by default: what no rule allows is refused. */
-import { type Address, addressKind, clientName } from './address.ts'
-import type { AccountId } from './ids.ts'
+import { type Address, addressKind, clientName } from '../address.ts'
+import type { AccountId } from '../ids.ts'
 
 /** A caller id of the account, and the phone that rings when somebody calls it from a trunk. */
 export interface AccountNumber {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Account, callerIdFor, type DialRules, mayDial, routeIncoming } from './account.ts'
-import { type Address, addressKind, clientAddress, clientName } from './address.ts'
-import type { AccountId } from './ids.ts'
+import { type Address, addressKind, clientAddress, clientName } from '../address.ts'
+import type { AccountId } from '../ids.ts'
 
 const at = (text: string): Address => text as Address
 const account: Account = {
