@@ -11,7 +11,7 @@ import { addressIn } from './contract/numbers.ts'
 import { makeApi } from './control/api.ts'
 import { makeControl } from './control/control.ts'
 import { closeCrashed, findCrashed, memoriesOf } from './control/recovery.ts'
-import type { Decision } from './domain/call.ts'
+import { makeSettle } from './control/settle.ts'
 import type { AccountId } from './domain/ids.ts'
 import { makeMediaPlane } from './engine/native/media-thread.ts'
 import { makeNativeEngine, type NativeEngine } from './engine/native/native-engine.ts'
@@ -25,7 +25,6 @@ import { openDatabase } from './store/database.ts'
 import { keepUp } from './store/nodes.ts'
 import { callbackBacklog } from './store/outbox.ts'
 import { callbackSecret } from './store/secrets.ts'
-import { callbackRows } from './webhooks/enqueue.ts'
 import { newSecret } from './webhooks/signature.ts'
 import { makeWebhookWorker } from './webhooks/worker.ts'
 
@@ -66,7 +65,7 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
   const now = Date.now
   const accounts = new Map(accountsOf(config).map((account) => [account.id, account]))
   const timeZone = (id: AccountId): string => accounts.get(id)?.timeZone ?? 'UTC'
-  const callbacksOf = ({ call, notices }: Decision) => callbackRows(call, notices, { timeZone: timeZone(call.accountId), newId, now: now() })
+  const settle = makeSettle({ timeZone, newId, now })
 
   const database = await openDatabase({ data: config.data, log })
   opened.push(() => database.close())
@@ -78,11 +77,11 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
   metrics.lookAt({ engine, callbackBacklog: () => callbackBacklog(database.sql, now()) })
   const shared = { database, node: NODE, now, log }
   const dialRules = dialRulesOf(config)
-  const control = makeControl({ ...shared, engine, accounts, dialRules, callbacksOf, newId, schedule, onChange: metrics.onCall })
+  const control = makeControl({ ...shared, engine, accounts, dialRules, settle, newId, schedule, onChange: metrics.onCall })
   await engine.start((event) => control.onEngineEvent(event))
   opened.push(() => engine.stop())
   await engine.farewell(memoriesOf(crashed))
-  await closeCrashed(crashed, { database, node: NODE, callbacksOf })
+  await closeCrashed(crashed, { database, node: NODE, settle })
   metrics.onCrashedCalls(crashed.length)
   if (crashed.length > 0)
     log.warn({ calls: crashed.length }, 'calls that were live when the server died are closed: their phones are told, their callbacks go out')

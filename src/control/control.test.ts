@@ -61,7 +61,7 @@ async function house(node = `node-${(houses += 1)}`): Promise<House & { node: st
   }
   const engine = makeFakeEngine({ newId })
   const control = makeControl({
-    engine, database, node, accounts: new Map([[ACME, account]]), dialRules: { prefixes: ['+91'], hosts: [] }, callbacksOf: (decision) => rows(decision, newId), newId,
+    engine, database, node, accounts: new Map([[ACME, account]]), dialRules: { prefixes: ['+91'], hosts: [] }, settle: (_, decision) => ({ decision, records: { callbacks: rows(decision, newId) } }), newId,
     now: () => clock.now,
     schedule(delayMs, work) {
       const alarm = { at: clock.now + delayMs, work }
@@ -298,7 +298,10 @@ test('a call to a number without a phone, or while draining, is refused', async 
 const recovery = (here: House & { readonly node: string }): RecoveryOptions => ({
   database: here.database,
   node: here.node,
-  callbacksOf: (decision) => rows(decision, () => `r${here.node}${decision.notices.length}${Math.floor(performance.now() * 1e6)}`),
+  settle: (_, decision) => ({
+    decision,
+    records: { callbacks: rows(decision, () => `r${here.node}${decision.notices.length}${Math.floor(performance.now() * 1e6)}`) },
+  }),
 })
 
 test('[C27] after a crash the next start closes what was live, with one terminal callback each, and finds nothing the second time', async () => {

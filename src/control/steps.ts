@@ -12,18 +12,18 @@ import type { Engine } from '../engine/engine.ts'
 import { saveCall } from '../store/calls.ts'
 import type { Database, Log } from '../store/database.ts'
 import type { IdempotencyRecord } from '../store/idempotency.ts'
-import type { CallbackRow } from '../store/outbox.ts'
 import { makeDeadlines, type Schedule } from './deadlines.ts'
 import { type LiveCalls, makeLiveCalls } from './live-calls.ts'
 import { makeSerial, type Serial } from './serial.ts'
+import type { Settle } from './settle.ts'
 
 export interface StepsOptions {
   readonly engine: Engine
   readonly database: Database
   /** Name of this process in the database: whose calls these are. */
   readonly node: string
-  /** Freezes the bodies of what a decision tells. */
-  readonly callbacksOf: (decision: Decision) => readonly CallbackRow[]
+  /** What is saved with a decision. */
+  readonly settle: Settle
   readonly now: () => number
   readonly schedule: Schedule
   readonly log: Log
@@ -53,11 +53,10 @@ export interface Steps {
 /** How often changes that the database refused are tried again. */
 const CATCH_UP_MS = 2_000
 
-export function makeSteps({ engine, database, node, callbacksOf, now, schedule, log, onChange }: StepsOptions): Steps {
+export function makeSteps({ engine, database, node, settle, now, schedule, log, onChange }: StepsOptions): Steps {
   const queue = makeSerial<string>()
   const live = makeLiveCalls({
-    save: (call, callbacks, idempotency) => saveCall(database.sql, { call, node, callbacks, idempotency }),
-    callbacksOf,
+    save: (call, records, idempotency) => saveCall(database.sql, { call, node, ...records, idempotency }),
     onChange,
     onTrouble(error, callId) {
       log.error({ call: callId, err: error }, 'a change of this call could not be saved and will be tried again')
@@ -88,8 +87,8 @@ export function makeSteps({ engine, database, node, callbacksOf, now, schedule, 
   const command: Steps['command'] = (callId, decide, remember) =>
     queue.run(callId, async () => {
       const current = live.get(callId)
-      const decision = decide(current)
-      await live.commit(decision, remember?.(decision.call) ?? null)
+      const { decision, records } = settle(current, decide(current))
+      await live.commit(decision.call, records, remember?.(decision.call) ?? null)
       if (!current) log.info({ call: callId, account: decision.call.accountId, direction: decision.call.direction }, 'a call begins')
       await obey(decision).catch(async (error: unknown) => {
         await breakOff(callId, error)
@@ -103,8 +102,10 @@ export function makeSteps({ engine, database, node, callbacksOf, now, schedule, 
       .run(callId, async () => {
         const current = live.get(callId)
         if (!current) return
-        const decision = decide(current)
-        await live.record(decision)
+        const decided = decide(current)
+        const { decision, records } = settle(current, decided)
+        // A late event decides nothing and leaves nothing to write.
+        if (decided.call !== current || decided.notices.length > 0) await live.record(decision.call, records)
         const { state } = decision.call
         if (state.status === 'ended') log.info({ call: callId, outcome: state.outcome, legs: decision.call.legs.length }, 'a call has ended')
         await obey(decision)

@@ -12,11 +12,15 @@ import { type IdempotencyRecord, IdempotencyTaken } from './idempotency.ts'
 import { rowsJson, toTimestamp } from './json.ts'
 import { CALLBACK_CHANNEL, type CallbackRow, receiverOf } from './outbox.ts'
 
-export interface CallSave {
+/** What is written with a call, in the same statement. */
+export interface Records {
+  readonly callbacks: readonly CallbackRow[]
+}
+
+export interface CallSave extends Records {
   readonly call: Call
   /** The node that carries the call. */
   readonly node: string
-  readonly callbacks: readonly CallbackRow[]
   readonly idempotency: IdempotencyRecord | null
 }
 
