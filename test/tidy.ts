@@ -22,11 +22,12 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'engine/native': ['engine', 'domain', 'sip', 'media'],
   'engine/asterisk': ['engine', 'domain'],
   phone: ['sip', 'media'],
-  store: ['domain'],
+  store: ['domain', 'store/embedded'],
+  'store/embedded': ['store/database.ts'],
   webhooks: ['domain', 'contract', 'store'],
   control: ['domain', 'store', 'webhooks', 'engine/engine.ts'],
   http: ['domain', 'contract', 'control'],
-  commands: ['domain', 'sip', 'engine/native', 'store', 'webhooks', 'config.ts', 'config-schema.ts', 'mask.ts', 'chance.ts'],
+  commands: ['domain', 'sip', 'engine/native', 'store', 'store/embedded', 'webhooks', 'config.ts', 'config-schema.ts', 'mask.ts', 'chance.ts'],
   metrics: ['domain', 'engine/native/media-plane.ts', 'store/outbox.ts'],
 }
 /** Rooms without clock, chance, socket, environment and log. */
