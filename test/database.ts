@@ -9,7 +9,7 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Database, type Log, openDatabase } from '../src/store/database.ts'
-import { type EmbeddedServer, startEmbedded } from '../src/store/embedded.ts'
+import { type EmbeddedServer, startEmbedded } from '../src/store/embedded/server.ts'
 
 export interface TestDatabase {
   readonly database: Database

@@ -24,11 +24,12 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'engine/native': ['engine', ...DOMAIN, 'sip', 'media'],
   'engine/asterisk': ['engine', ...DOMAIN],
   phone: ['sip', 'media'],
-  store: [...DOMAIN],
+  store: [...DOMAIN, 'store/embedded'],
+  'store/embedded': ['store/database.ts'],
   webhooks: [...DOMAIN, 'contract', 'store'],
   control: [...DOMAIN, 'store', 'webhooks', 'engine/engine.ts'],
   http: [...DOMAIN, 'contract', 'control'],
-  commands: [...DOMAIN, 'sip', 'engine/native', 'store', 'webhooks', 'config.ts', 'config-schema.ts', 'mask.ts', 'chance.ts'],
+  commands: [...DOMAIN, 'sip', 'engine/native', 'store', 'store/embedded', 'webhooks', 'config.ts', 'config-schema.ts', 'mask.ts', 'chance.ts'],
   metrics: [...DOMAIN, 'engine/native/media-plane.ts', 'store/outbox.ts'],
 }
 /** Rooms without clock, chance, socket, environment and log. */

@@ -4,9 +4,9 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import { EMBEDDED_DATABASE, type EmbeddedServer, startEmbedded } from './embedded.ts'
-import { OLDEST_MAJOR } from './embedded-binaries.ts'
-import { lookInto, type ServerAddress } from './embedded-folder.ts'
+import { EMBEDDED_DATABASE, type EmbeddedServer, startEmbedded } from './embedded/server.ts'
+import { OLDEST_MAJOR } from './embedded/binaries.ts'
+import { lookInto, type ServerAddress } from './embedded/folder.ts'
 import { storable } from './json.ts'
 import { migrate, pendingSteps } from './migrations/migrate.ts'
 
@@ -228,7 +228,8 @@ const claimOf = (node: string): Purpose => ({
   name: `be node ${node}`,
   async begin(client) {
     const { rows } = await client.query<{ mine: boolean }>('select pg_try_advisory_lock(hashtext($1), hashtext($2)) as mine', [NODE_LOCK, node])
-    if (rows[0]?.mine !== true) throw new Error(`Another Earshot runs on this database as node "${node}". Stop it, or give this one a database of its own.`)
+    if (rows[0]?.mine !== true)
+      throw new Error(`Another Earshot runs on this database as node "${node}". Stop it, or give this one a database of its own.`)
   },
   onReturn() {},
 })
@@ -265,7 +266,10 @@ async function keepSession({ config, log, purpose }: KeptSession): Promise<Liste
         session = client
         return purpose.onReturn()
       } catch (error) {
-        log.warn({ event: 'database-session-lost', purpose: purpose.name, err: error }, 'A database session was lost and cannot be had again yet; trying again')
+        log.warn(
+          { event: 'database-session-lost', purpose: purpose.name, err: error },
+          'A database session was lost and cannot be had again yet; trying again',
+        )
       }
     }
   }

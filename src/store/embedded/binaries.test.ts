@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { findBinaries, OLDEST_MAJOR } from './embedded-binaries.ts'
+import { findBinaries, OLDEST_MAJOR } from './binaries.ts'
 
 const NOBODY = { uid: 65534, gid: 65534 }
 const owner = process.getuid?.() === 0 ? NOBODY : null

@@ -6,14 +6,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, before, describe, test } from 'node:test'
-import { silent, testServers } from '../../test/database.ts'
-import { despiteErrors, eventually } from '../../test/eventually.ts'
-import { ACCOUNT, sampleCall, sampleCallback } from '../../test/sample-calls.ts'
-import type { CallId } from '../domain/ids.ts'
-import { loadCall, saveCall } from './calls.ts'
-import { type Database, type Log, openDatabase } from './database.ts'
-import { EMBEDDED_DATABASE, startEmbedded } from './embedded.ts'
-import { prepareFolder } from './embedded-folder.ts'
+import { silent, testServers } from '../../../test/database.ts'
+import { despiteErrors, eventually } from '../../../test/eventually.ts'
+import { ACCOUNT, sampleCall, sampleCallback } from '../../../test/sample-calls.ts'
+import type { CallId } from '../../domain/ids.ts'
+import { loadCall, saveCall } from '../calls.ts'
+import { type Database, type Log, openDatabase } from '../database.ts'
+import { EMBEDDED_DATABASE, startEmbedded } from './server.ts'
+import { prepareFolder } from './folder.ts'
 
 const asRoot = process.getuid?.() === 0
 const NOBODY = 65534
@@ -99,10 +99,10 @@ describe('the embedded server', () => {
   async function startWriter(folder: string): Promise<{ readonly process: ChildProcess; readonly acknowledged: string[] }> {
     const at = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href)
     const code = `
-      import { openDatabase } from ${at('./database.ts')}
-      import { saveCall } from ${at('./calls.ts')}
-      import { sampleCall, sampleCallback } from ${at('../../test/sample-calls.ts')}
-      import { silent, testServers } from ${at('../../test/database.ts')}
+      import { openDatabase } from ${at('../database.ts')}
+      import { saveCall } from ${at('../calls.ts')}
+      import { sampleCall, sampleCallback } from ${at('../../../test/sample-calls.ts')}
+      import { silent, testServers } from ${at('../../../test/database.ts')}
       import { writeSync } from 'node:fs'
       const { sql } = await openDatabase({ data: ${JSON.stringify(folder)}, log: silent })
       let n = 0
@@ -184,7 +184,10 @@ describe('the embedded server', () => {
     process.kill(-pid, 'SIGKILL')
     await eventually('a try that fails', async () => events.includes('database-restart-failed'))
     await rename(join(folder, 'postgres/global.away'), join(folder, 'postgres/global'))
-    await eventually('a query', despiteErrors(async () => (await opened.sql.query('select 1')).length === 1))
+    await eventually(
+      'a query',
+      despiteErrors(async () => (await opened.sql.query('select 1')).length === 1),
+    )
     await opened.close()
   })
 
@@ -287,7 +290,7 @@ describe('the embedded server', () => {
     await mkdir(folder)
     await chown(folder, NOBODY, NOBODY)
     const code = `
-      import { openDatabase } from ${JSON.stringify(new URL('./database.ts', import.meta.url).href)}
+      import { openDatabase } from ${JSON.stringify(new URL('../database.ts', import.meta.url).href)}
       const opened = await openDatabase({ data: ${JSON.stringify(folder)}, log: console })
       await opened.sql.query('select 1')
       await opened.close()`

@@ -5,15 +5,15 @@
  * pass through every folder above the data. Where they may not (a home of root's, a private temporary folder), new data is kept in
  * a shelter that they can reach, named after the folder that was asked for, and the log says so.
  *
- * The lock by which one Earshot owns a folder is looked at here and taken in `embedded.ts`.
+ * The lock by which one Earshot owns a folder is looked at here and taken in `server.ts`.
  */
 import { createHash } from 'node:crypto'
 import { access, chown, constants, mkdir, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve, sep } from 'node:path'
 import pg from 'pg'
-import type { Log } from './database.ts'
-import type { Owner } from './embedded-binaries.ts'
+import type { Log } from '../database.ts'
+import type { Owner } from './binaries.ts'
 
 export interface DataFolder {
   readonly folder: string
@@ -82,13 +82,20 @@ async function sheltered(asked: string, shelter: string, log: Log): Promise<stri
     await writeFile(join(folder, ORIGIN), origin)
   }
   await writeFile(join(asked, 'README'), `Only root may enter this folder, and the database server must not be root: the data is in ${folder}\n`)
-  log.warn({ event: 'database-sheltered', asked, folder }, 'Only root may reach the data folder, and the database server must not be root: its files are kept elsewhere')
+  log.warn(
+    { event: 'database-sheltered', asked, folder },
+    'Only root may reach the data folder, and the database server must not be root: its files are kept elsewhere',
+  )
   return folder
 }
 
 /** Letters alone: the log would mask a long run of digits as a phone number, and the operator must be able to find the folder. */
 const nameOf = (origin: string): string =>
-  createHash('sha256').update(origin).digest('hex').slice(0, 16).replace(/\d/g, (digit) => 'ghijklmnop'.charAt(Number(digit)))
+  createHash('sha256')
+    .update(origin)
+    .digest('hex')
+    .slice(0, 16)
+    .replace(/\d/g, (digit) => 'ghijklmnop'.charAt(Number(digit)))
 
 /** Data of temporary folders goes when those are gone. What stands for any other folder stays, also while that is not mounted. */
 async function sweep(shelter: string): Promise<void> {

@@ -13,9 +13,9 @@ import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
-import type { Log } from './database.ts'
-import { type Binaries, findBinaries, type Owner } from './embedded-binaries.ts'
-import { clientOf, type LockFile, LOCK_KEY, majorOf, PORT, prepareFolder, readLockFile, type ServerAddress, USER } from './embedded-folder.ts'
+import type { Log } from '../database.ts'
+import { type Binaries, findBinaries, type Owner } from './binaries.ts'
+import { clientOf, type LockFile, LOCK_KEY, majorOf, PORT, prepareFolder, readLockFile, type ServerAddress, USER } from './folder.ts'
 
 export interface EmbeddedOptions {
   readonly folder: string
