@@ -15,7 +15,8 @@ export type Complaint = string
 /** Who may import whom (ARCHITECTURE.md). A room may always import itself; the files right in `src/` import anything. */
 export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   domain: [],
-  contract: ['domain'],
+  contract: ['domain', 'contract/schemas'],
+  'contract/schemas': ['domain', 'contract'],
   sip: [],
   media: [],
   engine: ['domain'],
@@ -30,7 +31,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   metrics: ['domain', 'engine/native/media-plane.ts', 'store/outbox.ts'],
 }
 /** Rooms without clock, chance, socket, environment and log. */
-export const PURE_ROOMS = ['domain', 'contract', 'sip', 'media']
+export const PURE_ROOMS = ['domain', 'contract', 'contract/schemas', 'sip', 'media']
 /** Rooms that need no package at all. */
 const BARE_ROOMS = ['domain', 'sip', 'media']
 const ROOT = '(root)'
@@ -106,8 +107,9 @@ export function untestedRules(files: readonly SourceFile[], rules: readonly stri
 
 /** Pure rooms whose tests are shorter than their source, in lines that are not blank. */
 export function thinlyTested(files: readonly SourceFile[]): readonly Complaint[] {
-  return PURE_ROOMS.flatMap((room) => {
-    const inRoom = files.filter((file) => roomOf(file.path) === room)
+  // What a room keeps in a room of its own counts as part of it.
+  return PURE_ROOMS.filter((room) => !room.includes('/')).flatMap((room) => {
+    const inRoom = files.filter((file) => roomOf(file.path)?.split('/')[0] === room)
     const lines = (part: readonly SourceFile[]): number =>
       part.reduce((sum, file) => sum + file.text.split('\n').filter((line) => line.trim() !== '').length, 0)
     const [tests, source] = [lines(inRoom.filter(isTest)), lines(inRoom.filter((file) => !isTest(file)))]
