@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { CallSound } from '../domain/commands.ts'
 import { DomainError } from '../domain/errors.ts'
 import { type Fields, fieldsFromJson } from './fields.ts'
 import { callIdIn, connectCommand, idempotencyKeyIn, legAction, legIdIn, monitorCommand } from './requests.ts'
@@ -159,25 +160,34 @@ test('[C30] From and To are mandatory, the rest has its default; the vendor’s 
     limitMs: 14_400_000,
     subscription: null,
     customField: null,
+    sound: { waitUrl: null, opening: null, recording: null },
+    maxRetries: 0,
   })
   for (const name of ['From', 'To', 'CallerId'] as const) refuses(() => connectCommand(fields({ ...CONNECT, [name]: '12' })), name)
   for (const name of ['From', 'To'] as const) refuses(() => connectCommand(fields({ ...CONNECT, [name]: '' })), name)
   assert.equal(connectCommand(fields({ ...CONNECT, CallerId: '' })).callerId, null)
 })
 
+const WAV = 'https://example.com/a.wav'
+const OTHER_WAV = 'https://example.com/b.wav'
+
 test('[C30] the vendor’s other parameters are accepted', () => {
   const others = {
     CallType: 'trans',
     Record: 'true',
     RecordingChannels: 'dual',
-    WaitUrl: 'https://example.com/a.wav',
+    WaitUrl: WAV,
     StartPlaybackToNew: 'Both',
-    StartPlaybackValue: 'https://example.com/b.wav',
+    StartPlaybackValue: OTHER_WAV,
     MaxRetries: 3,
     StreamUrl: 'wss://example.com',
     RecordingFormat: 'mp3',
   }
-  assert.deepEqual(connectCommand(fields({ ...CONNECT, ...others })), connectCommand(fields(CONNECT)))
+  assert.deepEqual(connectCommand(fields({ ...CONNECT, ...others })), {
+    ...connectCommand(fields(CONNECT)),
+    sound: { waitUrl: WAV, opening: { url: OTHER_WAV, to: 'both' }, recording: 'dual' },
+    maxRetries: 3,
+  })
   assert.deepEqual(
     connectCommand(
       fields({ ...CONNECT, TimeLimit: '60', TimeOut: '20', CustomField: 'x', StatusCallback: CALLBACK, 'StatusCallbackEvents[0]': 'answered' }),
@@ -190,6 +200,54 @@ test('[C30] the vendor’s other parameters are accepted', () => {
       subscription: { url: CALLBACK, events: ['answered'], contentType: 'multipart/form-data' },
     },
   )
+})
+
+const soundOf = (given: Readonly<Record<string, unknown>>): CallSound => connectCommand(fields({ ...CONNECT, ...given })).sound
+
+test('[C30] a call is recorded only when it is asked for, on one channel unless two are', () => {
+  for (const Record of ['true', 'True', 'TRUE', true, 1, '1']) assert.equal(soundOf({ Record }).recording, 'single', String(Record))
+  for (const Record of ['false', 'False', false, 0, '0', '']) assert.equal(soundOf({ Record }).recording, null, String(Record))
+  assert.equal(soundOf({ Record: true, RecordingChannels: 'Dual' }).recording, 'dual')
+  assert.equal(soundOf({ Record: true, RecordingChannels: 'single' }).recording, 'single')
+  assert.equal(soundOf({ RecordingChannels: 'dual' }).recording, null, 'channels alone record nothing')
+  for (const RecordingFormat of ['mp3', 'mp3-hq', 'wav', 'MP3']) assert.equal(soundOf({ Record: true, RecordingFormat }).recording, 'single')
+})
+
+test('[C30] what is played before the two talk is heard by the callee, or by both; the vendor’s newer names count', () => {
+  assert.deepEqual(soundOf({ StartPlaybackValueNew: WAV }).opening, { url: WAV, to: 'callee' })
+  assert.deepEqual(soundOf({ StartPlaybackValue: WAV, StartPlaybackTo: 'both' }).opening, { url: WAV, to: 'both' })
+  assert.deepEqual(soundOf({ StartPlaybackValue: OTHER_WAV, StartPlaybackValueNew: WAV }).opening, { url: WAV, to: 'callee' })
+  assert.deepEqual(soundOf({ StartPlaybackValueNew: WAV, StartPlaybackTo: 'Both', StartPlaybackToNew: 'Callee' }).opening, { url: WAV, to: 'callee' })
+  assert.equal(soundOf({ StartPlaybackToNew: 'Both' }).opening, null)
+})
+
+test('[C30] the first party is rung again 0 to 3 times, and not unless it is asked for', () => {
+  const retries = (MaxRetries: unknown): number => connectCommand(fields({ ...CONNECT, MaxRetries })).maxRetries
+  assert.deepEqual(['', '0', 0, '1', 2, '3'].map(retries), [0, 0, 0, 1, 2, 3])
+  for (const value of ['4', '-1', '1.5', 'many']) refuses(() => retries(value), 'MaxRetries')
+})
+
+test('[C30] parameters of sound that are wrong are named', () => {
+  const wrong: readonly (readonly [string, unknown])[] = [
+    ['WaitUrl', 'hold.wav'],
+    ['WaitUrl', 'file:///etc/passwd'],
+    ['StartPlaybackValueNew', 'javascript:alert(1)'],
+    ['StartPlaybackValue', `https://e.in/${'a'.repeat(2036)}`],
+    ['StartPlaybackToNew', 'Caller'],
+    ['StartPlaybackTo', 'x'],
+    ['Record', 'yes, please'],
+    ['Record', { on: true }],
+    ['RecordingChannels', 'stereo'],
+    ['RecordingFormat', 'ogg'],
+    ['CallType', 'x'.repeat(129)],
+  ]
+  for (const [name, value] of wrong) refuses(() => soundOf({ [name]: value }), name)
+  refuses(() => soundOf({ MaxRetries: 9, WaitUrl: 'x', CustomField: 'x'.repeat(129) }), 'CustomField')
+})
+
+test('[C30] what kind of call it is means nothing here, whatever it is called', () => {
+  for (const CallType of ['trans', 'promo', 'Transactional'])
+    assert.deepEqual(connectCommand(fields({ ...CONNECT, CallType })), connectCommand(fields(CONNECT)))
 })
 
 test('[C32] a call with a StatusCallback and no events is called back at its end', () => {

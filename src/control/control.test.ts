@@ -26,6 +26,7 @@ const at = (text: string): Address => text as Address
 const account: Account = { id: ACME, timeZone: 'Asia/Kolkata', agents: ['priya', 'boss', 'ravi'], maxMonitors: 10, numbers: [{ number: at('+918012345678'), rings: at('client:priya') }] }
 const call: ConnectCommand = {
   from: at('client:priya'), to: at('+919876543210'), callerId: at('+918012345678'), ringMs: 30_000, limitMs: 60_000, customField: null,
+  sound: { waitUrl: null, opening: null, recording: null }, maxRetries: 0,
   subscription: { url: 'http://receiver/', events: ['terminal'], contentType: 'application/json' },
 }
 const listen: MonitorCommand = {

@@ -25,6 +25,7 @@ const TO = leg('to')
 const SUP = leg('sup')
 const RING_MS = 30_000
 const LIMIT_MS = 14_400_000
+const silent = { sound: { waitUrl: null, opening: null, recording: null }, maxRetries: 0 }
 
 function dialled(): Call {
   const command = {
@@ -35,6 +36,7 @@ function dialled(): Call {
     limitMs: LIMIT_MS,
     subscription: both,
     customField: 'mine',
+    ...silent,
   }
   return connect(command, { callId: 'call' as CallId, legId: FROM, account }, 1000).call
 }
@@ -108,6 +110,7 @@ test('[C30] connect dials From alone; To is dialled when From has answered, and 
     limitMs: LIMIT_MS,
     subscription: both,
     customField: null,
+    ...silent,
   }
   const first = connect(command, { callId: 'call' as CallId, legId: FROM, account }, 1000)
   assert.deepEqual(said(first.orders), ['dial from client:priya as +918012345678'])
@@ -135,6 +138,7 @@ test('[C30] without a caller id both parties see the account’s first number; a
     limitMs: LIMIT_MS,
     subscription: null,
     customField: null,
+    ...silent,
   }
   const made = (numbers: Account['numbers']) =>
     connect(command, { callId: 'call' as CallId, legId: FROM, account: { ...account, numbers } }, 1000).call.callerId

@@ -9,6 +9,16 @@ import { isConversation, isLive, type Leg, type Mode, type Subscription } from '
 /** Legs of one call at most, ended ones included: each is a row that is saved with every change of the call. */
 export const MAX_LEGS_PER_CALL = 500
 
+/** What the parties of a call hear beside each other, and what is kept of it (C30). Where a URL may lead is asked when it is fetched. */
+export interface CallSound {
+  /** Heard by the first party while the second one rings; null is silence. */
+  readonly waitUrl: string | null
+  /** Played before the two can talk, to the second party or to both. */
+  readonly opening: { readonly url: string; readonly to: 'callee' | 'both' } | null
+  /** One channel for all or one for each party; null: nothing is recorded. */
+  readonly recording: 'single' | 'dual' | null
+}
+
 /** `POST Calls/connect` (contract C30), validated and canonical. */
 export interface ConnectCommand {
   readonly from: Address
@@ -21,6 +31,9 @@ export interface ConnectCommand {
   readonly limitMs: number
   readonly subscription: Subscription | null
   readonly customField: string | null
+  readonly sound: CallSound
+  /** How often the first party is rung again when it is busy or does not answer: 0 to 3. */
+  readonly maxRetries: number
 }
 
 /** `POST Legs` (C15), validated and canonical. */

@@ -14,10 +14,11 @@ const id = (text: string): LegId => text as LegId
 const account: Account = { id: 'acme' as AccountId, timeZone: 'UTC', numbers: [], agents: [], maxMonitors: 10 }
 const limits = { ringMs: 30_000, limitMs: 60_000 }
 const quiet = { subscription: null, customField: null }
+const silent = { sound: { waitUrl: null, opening: null, recording: null }, maxRetries: 0 }
 
 /** `from` is dialled at 1 s, answers at 2 s; `to` answers at 3 s; `sup` is rung at 4 s and answers at 5 s. */
 const dialled = connect(
-  { from: at('client:a'), to: at('client:b'), callerId: null, ...limits, ...quiet },
+  { from: at('client:a'), to: at('client:b'), callerId: null, ...limits, ...quiet, ...silent },
   { callId: 'call' as CallId, legId: id('from'), account },
   1000,
 ).call

@@ -54,6 +54,8 @@ function story(metrics: Metrics) {
     limitMs: 60_000,
     subscription: null,
     customField: null,
+    sound: { waitUrl: null, opening: null, recording: null },
+    maxRetries: 0,
   }
   let current = connect(command, { callId: 'c' as CallId, legId: id('agent'), account }, 0).call
   metrics.onCall(undefined, current)

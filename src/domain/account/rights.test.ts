@@ -12,7 +12,7 @@ const who = (over: Partial<Principal> = {}): Principal => ({ accountId: ACME, ke
 const account = { id: ACME, timeZone: 'UTC', numbers: [], agents: ['priya', 'ravi'], maxMonitors: 1 }
 const call = (from: string, to: string, accountId = ACME) =>
   connect(
-    { from: from as Address, to: to as Address, callerId: null, ringMs: 1, limitMs: 1, subscription: null, customField: null },
+    { from: from as Address, to: to as Address, callerId: null, ringMs: 1, limitMs: 1, subscription: null, customField: null, sound: { waitUrl: null, opening: null, recording: null }, maxRetries: 0 },
     { callId: 'call' as CallId, legId: 'leg' as LegId, account: { ...account, id: accountId } },
     0,
   ).call
