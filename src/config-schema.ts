@@ -154,6 +154,12 @@ const callbackRule = text('10.0.0.0/8').refine((value) => parseAllowRule(value) 
 /** Whether `data` names a PostgreSQL server; anything else is a folder. */
 export const isPostgresUrl = (data: string): boolean => /^postgres(?:ql)?:\/\//.test(data)
 
+const publicUrl = text('https://calls.example.com')
+  .refine((value) => URL.parse(value)?.origin === value.replace(/\/$/, '') && /^https?:/.test(value), {
+    error: 'must be an address without a path, as callers write it; write e.g. https://calls.example.com',
+  })
+  .transform((value) => value.replace(/\/$/, ''))
+
 const dataLocation = text('./data').refine(
   (value) => (/^[a-z][a-z0-9+.-]*:\/\//i.test(value) ? isPostgresUrl(value) && URL.canParse(value) : value !== ''),
   {
@@ -168,7 +174,11 @@ export const configSchema = section({
     .refine((value) => value !== 'asterisk', { error: 'asterisk is announced, but not available yet; write native', abort: true })
     .pipe(z.literal('native', { error: 'must be native, the only engine so far; write native' }))
     .default('native'),
-  http: section({ host: host.default('127.0.0.1'), port: integer(0, MAX_PORT, 8080).default(8080) }).prefault({}),
+  http: section({
+    host: host.default('127.0.0.1'),
+    port: integer(0, MAX_PORT, 8080).default(8080),
+    publicUrl: publicUrl.nullable().default(null),
+  }).prefault({}),
   sip: section({
     host: literalHost('127.0.0.1').default('127.0.0.1'),
     port: integer(0, MAX_PORT, 5060).default(5060),
@@ -190,6 +200,7 @@ export const configSchema = section({
       .default([5, 60, 300, 900, 3600, 21_600]),
   }).prefault({}),
   limits: section({ writesPerMinute: integer(1, 1_000_000, 200).default(200) }).prefault({}),
+  recordings: section({ folder: text('./recordings').min(1, { error: 'may not be empty; write e.g. ./recordings' }).default('./recordings') }).prefault({}),
   metrics: section({ host: host.default('127.0.0.1'), port: integer(0, MAX_PORT, 9464).default(9464) })
     .nullable()
     .default(null),

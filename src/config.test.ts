@@ -35,7 +35,7 @@ test('the example file names every key that there is', async () => {
   const { readFileSync } = await import('node:fs')
   const text = readFileSync(EXAMPLE, 'utf8')
   const known = new Set<string>()
-  for (const section of ['', 'http: ', 'sip: ', 'rtp: ', 'dial: ', 'callbacks: ', 'limits: ', 'metrics: ', 'log: ', 'accounts: [', 'trunks: [']) {
+  for (const section of ['', 'http: ', 'sip: ', 'rtp: ', 'dial: ', 'callbacks: ', 'recordings: ', 'limits: ', 'metrics: ', 'log: ', 'accounts: [', 'trunks: [']) {
     const close = section.endsWith('[') ? ']' : ''
     const [line] = problems(`${section}{qqqqqqq: 1}${close}`).filter((problem) => problem.includes('known here: '))
     for (const key of line?.split('known here: ')[1]?.split(', ') ?? []) known.add(key)
@@ -47,7 +47,7 @@ test('the example file names every key that there is', async () => {
 test('what is left out has its default', () => {
   assert.deepEqual(parse(MINIMAL), {
     engine: 'native',
-    http: { host: '127.0.0.1', port: 8080 },
+    http: { host: '127.0.0.1', port: 8080, publicUrl: null },
     sip: { host: '127.0.0.1', port: 5060, advertise: '127.0.0.1' },
     rtp: { host: '127.0.0.1', portMin: 40_000, portMax: 49_998, advertise: '127.0.0.1' },
     data: '/etc/earshot/data',
@@ -55,6 +55,7 @@ test('what is left out has its default', () => {
     trunks: [],
     dial: { prefixes: [], hosts: [] },
     callbacks: { allow: [], retrySeconds: [5, 60, 300, 900, 3600, 21_600] },
+    recordings: { folder: '/etc/earshot/recordings' },
     limits: { writesPerMinute: 200 },
     metrics: null,
     log: { level: 'info' },
@@ -68,7 +69,7 @@ test('a key with nothing behind it is a key that was left out', () => {
 test('everything that can be given arrives where it belongs', () => {
   const config = parse(`
 engine: native
-http: {host: "::1", port: 0}
+http: {host: "::1", port: 0, publicUrl: "https://calls.example.com/"}
 sip: {host: 0.0.0.0, port: 5070, advertise: 203.0.113.5}
 rtp: {host: 10.0.0.9, portMin: 20000, portMax: 20003}
 data: postgres://u:p@db/earshot
@@ -85,9 +86,11 @@ trunks:
 dial: {allow: [+91, +, "sip:Host.Example", "sip:10.0.0.1:5062", "sip:[2001:DB8::1]:5060"]}
 callbacks: {allow: [127.0.0.1, "10.0.0.0/8:8443", "::1", "[fd00::/8]:9000"], retrySeconds: [1, 2]}
 limits: {writesPerMinute: 5}
+recordings: {folder: /srv/recordings}
 log: {level: debug}
 `)
-  assert.deepEqual(config.http, { host: '::1', port: 0 })
+  assert.deepEqual(config.http, { host: '::1', port: 0, publicUrl: 'https://calls.example.com' })
+  assert.deepEqual(config.recordings, { folder: '/srv/recordings' })
   assert.deepEqual(config.sip, { host: '0.0.0.0', port: 5070, advertise: '203.0.113.5' })
   assert.deepEqual(config.rtp, { host: '10.0.0.9', portMin: 20_000, portMax: 20_003, advertise: '203.0.113.5' })
   assert.equal(config.data, 'postgres://u:p@db/earshot')
@@ -153,11 +156,13 @@ const WRONG: readonly (readonly [string, readonly string[]])[] = [
   ['', ['1: accounts is missing; begin its entries with a dash, e.g. - sid: mycompany']],
   ['accounts: []', ['1: accounts needs at least one account; begin with: - sid: mycompany']],
   ['accounts: hello', ['1: accounts must be a list; begin each entry with a dash, e.g. - sid: mycompany']],
-  [`${MINIMAL}http: 8080`, ['2: http must be a section with host, port indented below it']],
+  [`${MINIMAL}http: 8080`, ['2: http must be a section with host, port, publicUrl indented below it']],
   [`${MINIMAL}\nhttp:\n  port: 65536`, ['4: http.port must be a whole number from 0 to 65535; write e.g. 8080']],
   [`${MINIMAL}http: {port: 80.5}`, ['2: http.port must be a whole number from 0 to 65535; write e.g. 8080']],
   [`${MINIMAL}http: {port: -1}`, ['2: http.port must be a whole number from 0 to 65535; write e.g. 8080']],
   [`${MINIMAL}http: {port: [1]}`, ['2: http.port must be a whole number from 0 to 65535; write e.g. 8080']],
+  [`${MINIMAL}http: {publicUrl: calls.example.com}`, ['2: http.publicUrl must be an address without a path, as callers write it; write e.g. https://calls.example.com']],
+  [`${MINIMAL}http: {publicUrl: "https://a/b"}`, ['2: http.publicUrl must be an address without a path, as callers write it; write e.g. https://calls.example.com']],
   [`${MINIMAL}http: {host: "a b"}`, ['2: http.host is not an address; write e.g. 127.0.0.1 or 0.0.0.0']],
   [`${MINIMAL}sip: {host: sip.example}`, ['2: sip.host must be an IP address, without port or brackets; write e.g. 127.0.0.1']],
   [

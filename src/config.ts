@@ -18,7 +18,12 @@ export type { Environment } from './config-source.ts'
 export interface Config {
   readonly engine: 'native'
   /** Port 0: any free one. */
-  readonly http: { readonly host: string; readonly port: number }
+  readonly http: {
+    readonly host: string
+    readonly port: number
+    /** `https://host` as callers write it, for addresses that answers name; null: as it listens. */
+    readonly publicUrl: string | null
+  }
   readonly sip: {
     /** Bound for UDP and TCP: an IP literal. */
     readonly host: string
@@ -47,6 +52,10 @@ export interface Config {
     readonly allow: readonly string[]
     /** Seconds before the second attempt, the third, and so on (contract C27). */
     readonly retrySeconds: readonly number[]
+  }
+  readonly recordings: {
+    /** An absolute path. */
+    readonly folder: string
   }
   readonly limits: {
     /** POST and PUT per account (contract C10). */
@@ -141,6 +150,8 @@ export function configWarnings(config: Config): readonly string[] {
     if (trunk.numbers.some((entry) => !owned.has(entry)))
       said.push(`trunk ${trunk.name} carries a number that no account has: calls to it are refused`)
   }
+  if (config.http.publicUrl === null && isWildcard(config.http.host))
+    said.push(`http.host ${config.http.host} is no address that anybody can call: set http.publicUrl, which RecordingUrl begins with`)
   if (config.metrics !== null && !/^(?:127\.|::1$|localhost$)/.test(config.metrics.host))
     said.push(`metrics.host ${config.metrics.host} is not this machine alone: whoever reaches it reads the metrics without a password`)
   return said
@@ -172,6 +183,7 @@ function finish(data: z.output<typeof configSchema>, folder: string): Config {
     sip: { ...sip, advertise: sip.advertise ?? sip.host },
     rtp: { ...rtp, host: rtpHost, advertise: sip.advertise ?? rtpHost },
     data: isPostgresUrl(data.data) ? data.data : resolve(folder, data.data),
+    recordings: { folder: resolve(folder, data.recordings.folder) },
     dial: {
       prefixes: dial.allow.flatMap((rule) => ('prefix' in rule ? [rule.prefix] : [])),
       hosts: dial.allow.flatMap((rule) => ('prefix' in rule ? [] : [rule])),

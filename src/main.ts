@@ -25,6 +25,9 @@ import { openDatabase } from './store/database.ts'
 import { keepUp } from './store/nodes.ts'
 import { callbackBacklog } from './store/outbox.ts'
 import { callbackSecret } from './store/secrets.ts'
+import { makeClips } from './sounds/clips.ts'
+import { makeRecordings } from './sounds/recordings.ts'
+import { makeAddressGuard } from './webhooks/guard.ts'
 import { newSecret } from './webhooks/signature.ts'
 import { makeWebhookWorker } from './webhooks/worker.ts'
 
@@ -65,7 +68,11 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
   const now = Date.now
   const accounts = new Map(accountsOf(config).map((account) => [account.id, account]))
   const timeZone = (id: AccountId): string => accounts.get(id)?.timeZone ?? 'UTC'
-  const settle = makeSettle({ timeZone, newId, now })
+  let publicUrl = config.http.publicUrl ?? urlOf(config.http.host, config.http.port)
+  const settle = makeSettle({ timeZone, newId, now, publicUrl: () => publicUrl })
+  const recordings = makeRecordings(config.recordings.folder)
+  const clips = makeClips({ guard: makeAddressGuard(config.callbacks.allow), now })
+  opened.push(() => clips.close())
 
   const database = await openDatabase({ data: config.data, log })
   opened.push(() => database.close())
@@ -77,7 +84,7 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
   metrics.lookAt({ engine, callbackBacklog: () => callbackBacklog(database.sql, now()) })
   const shared = { database, node: NODE, now, log }
   const dialRules = dialRulesOf(config)
-  const control = makeControl({ ...shared, engine, accounts, dialRules, settle, newId, schedule, onChange: metrics.onCall })
+  const control = makeControl({ ...shared, engine, accounts, dialRules, settle, clips, recordings, newId, schedule, onChange: metrics.onCall })
   await engine.start((event) => control.onEngineEvent(event))
   opened.push(() => engine.stop())
   await engine.farewell(memoriesOf(crashed))
@@ -102,8 +109,9 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
   let state: 'ready' | 'draining' = 'ready'
   const authenticate = makeKeyring(config.accounts.flatMap(({ sid, keys }) => keys.map((entry) => ({ accountId: sid, ...entry }))))
   const server = makeServer({
-    api: makeApi(metrics.watchModes(control)),
+    api: makeApi(metrics.watchModes(control), { recordings }),
     accounts: { authenticate, timeZone },
+    publicUrl: () => publicUrl,
     limits: config.limits,
     now,
     newId,
@@ -112,7 +120,8 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
     onAnswered: metrics.onRequest,
   })
   opened.push(() => server.close())
-  const httpUrl = await server.listen(config.http)
+  const httpUrl = await server.listen({ host: config.http.host, port: config.http.port })
+  publicUrl = config.http.publicUrl ?? httpUrl
   opened.push(async () => {
     state = 'draining'
     await control.drain(0)
@@ -121,6 +130,8 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
   let stopping: Promise<void> | null = null
   return { httpUrl, sipAddress: engine.address(), stop: () => (stopping ??= closeAll(opened)) }
 }
+
+const urlOf = (host: string, port: number): string => `http://${host.includes(':') ? `[${host}]` : host}:${port}`
 
 const onMetricsTrouble =
   (log: Log) =>

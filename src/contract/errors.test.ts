@@ -46,6 +46,7 @@ test('[C10] each refusal of the domain has its status', () => {
     ['call-not-in-progress', 404],
     ['leg-not-found', 404],
     ['call-not-found', 404],
+    ['recording-not-found', 404],
     ['invalid-parameter', 400],
     ['destination-not-allowed', 403],
     ['too-many-monitors', 403],

@@ -36,6 +36,7 @@ const DOMAIN: Readonly<Record<DomainErrorCode, (detail: string) => WireError>> =
   'call-not-in-progress': () => documented404('Given callSID is not in-progress'),
   'leg-not-found': () => documented404('Given legSID does not exist. Please check the legSID passed'),
   'call-not-found': () => status(404, 'Given callSID does not exist. Please check the callSID passed'),
+  'recording-not-found': () => status(404, 'Given call has no recording'),
   'invalid-parameter': (name) => status(400, `Invalid Parameter: ${name} is missing or invalid`),
   'destination-not-allowed': () => status(403, 'Call cannot be made: your account may not dial this destination'),
   'too-many-monitors': () => status(403, 'Leg cannot be created: the call already has as many monitor legs as your account allows'),

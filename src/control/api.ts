@@ -12,6 +12,7 @@ import { DomainError, type DomainErrorCode } from '../domain/errors.ts'
 import type { CallId, LegId } from '../domain/ids.ts'
 import type { Mode } from '../domain/leg.ts'
 import { assertMay, maySee, type Principal, reachesAny, scopeOfMode } from '../domain/account/rights.ts'
+import type { RecordingFile, Recordings } from '../sounds/recordings.ts'
 import type { Control, Idempotency, LegOfCall } from './control.ts'
 
 /** Every method may throw DomainError `right-missing`, and what `Control` says of its own. */
@@ -28,11 +29,18 @@ export interface Api {
   liveCall(who: Principal, callId: CallId): Promise<Call>
   /** `calls.read` */
   call(who: Principal, callId: CallId): Promise<Call>
+  /** `calls.read`, and `monitor.listen`: who hears the recording has heard the call. @throws {DomainError} recording-not-found, also while the call lives */
+  recording(who: Principal, callId: CallId): Promise<RecordingFile>
   /** `calls.read` */
   calls(who: Principal, query: CallQuery): Promise<CallPage>
 }
 
-export function makeApi(control: Control): Api {
+/** What the house has besides `Control`. */
+export interface Stores {
+  readonly recordings: Pick<Recordings, 'find'>
+}
+
+export function makeApi(control: Control, { recordings }: Stores): Api {
   /** A call outside of the key's limit is refused as one that does not exist. */
   const seen = async (who: Principal, callId: CallId, unknown: DomainErrorCode): Promise<Call> => {
     const call = await (unknown === 'call-not-found' ? control.call : control.liveCall)(who.accountId, callId)
@@ -67,6 +75,15 @@ export function makeApi(control: Control): Api {
     async call(who, callId) {
       assertMay(who, 'calls.read')
       return seen(who, callId, 'call-not-found')
+    },
+    async recording(who, callId) {
+      assertMay(who, 'calls.read')
+      assertMay(who, 'monitor.listen')
+      const call = await control.call(who.accountId, callId).catch(() => null)
+      const isThere = call !== null && maySee(who, call) && call.state.status === 'ended' && call.sound.recordedFrom !== null
+      const found = isThere ? await recordings.find(call) : null
+      if (found === null) throw new DomainError('recording-not-found')
+      return found
     },
     async calls(who, query) {
       assertMay(who, 'calls.read')

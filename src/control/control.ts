@@ -8,7 +8,7 @@ import type { Call, Decision } from '../domain/call.ts'
 import type { CallPage, CallQuery } from '../domain/call-query.ts'
 import { addMonitor, type ConnectCommand, changeMode, connect, hangUp, type MonitorCommand } from '../domain/commands.ts'
 import { DomainError } from '../domain/errors.ts'
-import { incoming, onAnswered, onEnded, onRinging } from '../domain/events.ts'
+import { incoming, onAnswered, onEnded, onPlayed, onRinging } from '../domain/events.ts'
 import type { AccountId, CallId, LegId } from '../domain/ids.ts'
 import { isLive, type Leg, type Mode } from '../domain/leg.ts'
 import type { EngineEvent } from '../engine/engine.ts'
@@ -114,11 +114,13 @@ function commandsOf(desk: Desk): Pick<Control, 'connect' | 'createMonitorLeg' | 
         assertMayDial(desk, account, [wanted.from, wanted.to])
         assertMayShow(account, wanted.callerId)
         const ids = { callId: desk.newId() as CallId, legId: desk.newId() as LegId, account }
-        return steps.command(
+        const call = await steps.command(
           ids.callId,
           () => connect(wanted, ids, now()),
-          (call) => recordOf(desk, accountId, idempotency, { callId: call.id, legId: null, answer: call }),
+          (begun) => recordOf(desk, accountId, idempotency, { callId: begun.id, legId: null, answer: begun }),
         )
+        fetchAhead(desk, call)
+        return call
       }),
     createMonitorLeg: (accountId, callId, wanted, idempotency) =>
       once(desk, accountId, idempotency, async () => {
@@ -139,11 +141,17 @@ function commandsOf(desk: Desk): Pick<Control, 'connect' | 'createMonitorLeg' | 
   }
 }
 
+/** While phones ring there is time; what goes wrong is told when the sound is wanted. */
+function fetchAhead({ clips }: Desk, { sound }: Call): void {
+  for (const url of [sound.waitUrl, sound.opening?.url ?? null]) if (url !== null) void clips.get(url).catch(() => {})
+}
+
 /** The engine reports; each event is a step of its call. */
 function take(desk: Desk, event: EngineEvent): void {
   const { steps, now } = desk
-  if (event.kind === 'played') return
-  const { callId, legId } = event
+  const { callId } = event
+  if (event.kind === 'played') return void steps.happen(callId, (call) => onPlayed(call, event.soundId, now()))
+  const { legId } = event
   switch (event.kind) {
     case 'incoming':
       return void comeIn(desk, event)
@@ -152,7 +160,7 @@ function take(desk: Desk, event: EngineEvent): void {
     case 'answered':
       return void steps.happen(callId, (call) => onAnswered(call, legId, { freshLegId: desk.newId() as LegId, memory: event.memory }, now()))
     case 'ended':
-      return void steps.happen(callId, (call) => onEnded(call, legId, event.cause, now()))
+      return void steps.happen(callId, (call) => onEnded(call, legId, event.cause, now(), desk.draining ? null : (desk.newId() as LegId)))
   }
 }
 

@@ -27,11 +27,16 @@ export interface SettleOptions {
   /** Unique and unguessable: `[0-9a-z]`, at most 60 characters. */
   readonly newId: () => string
   readonly now: () => number
+  /** Where callers reach the house; known when it listens. */
+  readonly publicUrl: () => string
 }
 
 export const makeSettle =
-  ({ timeZone, newId, now }: SettleOptions): Settle =>
+  ({ timeZone, newId, now, publicUrl }: SettleOptions): Settle =>
   (_before, decision) => {
     const { call, notices } = decision
-    return { decision, records: { callbacks: callbackRows(call, notices, { timeZone: timeZone(call.accountId), newId, now: now() }) } }
+    return {
+      decision,
+      records: { callbacks: callbackRows(call, notices, { timeZone: timeZone(call.accountId), newId, now: now(), publicUrl: publicUrl() }) },
+    }
   }

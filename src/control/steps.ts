@@ -4,21 +4,20 @@
  * A command that cannot be saved is refused and nothing has moved. What has happened is so, whatever the database says. An order
  * that fails, or a bug, ends that one call, loudly.
  */
-import type { Call, Decision, Order } from '../domain/call.ts'
-import { nextDeadline, onDeadline } from '../domain/events.ts'
-import type { CallId } from '../domain/ids.ts'
+import type { Call, Decision } from '../domain/call.ts'
+import { nextDeadline, onDeadline, onPlayed } from '../domain/events.ts'
+import type { CallId, LegId } from '../domain/ids.ts'
 import { type EndCause, isLive, type Leg } from '../domain/leg.ts'
-import type { Engine } from '../engine/engine.ts'
 import { saveCall } from '../store/calls.ts'
 import type { Database, Log } from '../store/database.ts'
 import type { IdempotencyRecord } from '../store/idempotency.ts'
 import { makeDeadlines, type Schedule } from './deadlines.ts'
 import { type LiveCalls, makeLiveCalls } from './live-calls.ts'
+import { makeGive, type OrdersOptions } from './orders.ts'
 import { makeSerial, type Serial } from './serial.ts'
 import type { Settle } from './settle.ts'
 
-export interface StepsOptions {
-  readonly engine: Engine
+export interface StepsOptions extends Pick<OrdersOptions, 'engine' | 'clips' | 'recordings'> {
   readonly database: Database
   /** Name of this process in the database: whose calls these are. */
   readonly node: string
@@ -53,7 +52,7 @@ export interface Steps {
 /** How often changes that the database refused are tried again. */
 const CATCH_UP_MS = 2_000
 
-export function makeSteps({ engine, database, node, settle, now, schedule, log, onChange }: StepsOptions): Steps {
+export function makeSteps({ engine, database, node, settle, now, schedule, log, clips, recordings, onChange }: StepsOptions): Steps {
   const queue = makeSerial<string>()
   const live = makeLiveCalls({
     save: (call, records, idempotency) => saveCall(database.sql, { call, node, ...records, idempotency }),
@@ -66,9 +65,17 @@ export function makeSteps({ engine, database, node, settle, now, schedule, log, 
   const deadlines = makeDeadlines(schedule, now, (callId) => void happen(callId, (call) => onDeadline(call, now())))
   const tries = makeTries(schedule, (callId) => queue.run(callId, () => live.catchUp(callId)))
 
+  const give = makeGive({
+    engine,
+    clips,
+    recordings,
+    log,
+    onUnplayable: (callId, soundId) => happen(callId, (call) => onPlayed(call, soundId, now())),
+  })
+
   async function obey({ call, orders }: Decision): Promise<void> {
     deadlines.set(call.id, nextDeadline(call))
-    for (const order of orders) await give(engine, call, order)
+    for (const order of orders) await give(call, order)
   }
 
   async function breakOff(callId: CallId, error: unknown): Promise<void> {
@@ -76,12 +83,8 @@ export function makeSteps({ engine, database, node, settle, now, schedule, log, 
     await hangUpAll(callId, () => 'failed')
   }
 
-  async function hangUpAll(callId: CallId, causeOf: (leg: Leg) => EndCause): Promise<void> {
-    for (const leg of live.get(callId)?.legs.filter(isLive) ?? []) {
-      await engine
-        .hangUp(callId, leg.id, causeOf(leg))
-        .catch((error: unknown) => log.error({ call: callId, leg: leg.id, err: error }, 'this leg could not be hung up'))
-    }
+  const hangUpAll: Steps['hangUpAll'] = async (callId, causeOf) => {
+    for (const leg of live.get(callId)?.legs.filter(isLive) ?? []) await hangUp({ engine, log }, callId, leg.id, causeOf(leg))
   }
 
   const command: Steps['command'] = (callId, decide, remember) =>
@@ -120,6 +123,12 @@ export function makeSteps({ engine, database, node, settle, now, schedule, log, 
   return { live, queue, command, happen, breakOff, hangUpAll, stop }
 }
 
+/** Never rejects. */
+const hangUp = ({ engine, log }: Pick<StepsOptions, 'engine' | 'log'>, callId: CallId, legId: LegId, cause: EndCause): Promise<void> =>
+  engine
+    .hangUp(callId, legId, cause)
+    .catch((error: unknown) => log.error({ call: callId, leg: legId, err: error }, 'this leg could not be hung up'))
+
 /** Tries again after a while, one try ahead per call, until it works. */
 function makeTries(schedule: Schedule, attempt: (callId: CallId) => Promise<void>): { later(callId: CallId): void; clear(): void } {
   /** How to take back what is ahead. */
@@ -138,28 +147,5 @@ function makeTries(schedule: Schedule, attempt: (callId: CallId) => Promise<void
       for (const cancel of ahead.values()) cancel()
       ahead.clear()
     },
-  }
-}
-
-function give(engine: Engine, call: Call, order: Order): Promise<void> {
-  switch (order.kind) {
-    case 'dial':
-      return engine.dial({
-        callId: call.id,
-        accountId: call.accountId,
-        legId: order.legId,
-        legKind: order.legKind,
-        to: order.to,
-        callerId: order.callerId,
-      })
-    case 'ring':
-      return engine.ring(call.id, order.legId)
-    case 'answer':
-      return engine.answer(call.id, order.legId)
-    case 'hang-up':
-      return engine.hangUp(call.id, order.legId, order.cause)
-    case 'set-hearing':
-      // The whole table again is the repair of whatever went wrong with the first; a second failure ends the call.
-      return engine.setHearing(call.id, order.hearing).catch(() => engine.setHearing(call.id, order.hearing))
   }
 }

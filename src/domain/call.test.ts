@@ -85,6 +85,10 @@ const said = (orders: readonly Order[]): string[] =>
     switch (order.kind) {
       case 'set-hearing':
         return `hear ${[...order.hearing].map(([ear, mouths]) => `${ear}<${mouths.join('+')}`).join(' ')}`.trim()
+      case 'play':
+        return `play ${order.soundId} ${order.url}${order.repeats ? ' again and again' : ''}`
+      case 'record':
+        return `record ${order.tapes.join('+')}`
       case 'hang-up':
         return `hang-up ${order.legId} ${order.cause}`
       case 'dial':

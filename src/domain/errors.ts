@@ -3,6 +3,7 @@ export const DOMAIN_ERRORS = [
   'call-not-in-progress',
   'leg-not-found',
   'call-not-found',
+  'recording-not-found',
   'invalid-parameter',
   'destination-not-allowed',
   'too-many-monitors',

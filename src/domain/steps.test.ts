@@ -105,6 +105,10 @@ function inShort({ call, orders }: Decision): string {
         return `hear[${order.hearing.size}]`
       case 'hang-up':
         return `bye:${order.legId}:${order.cause}`
+      case 'play':
+        return `play:${order.soundId}`
+      case 'record':
+        return `record:${order.tapes.length}`
       case 'ring':
       case 'answer':
         return `${order.kind}:${order.legId}`

@@ -8,6 +8,7 @@ import { SCOPES } from '../domain/account/rights.ts'
 import type { AccountId, KeyId } from '../domain/ids.ts'
 import { listCalls, saveCall } from '../store/calls.ts'
 import { makeApi } from '../control/api.ts'
+import { NOTHING_KEPT } from './nothing-kept.ts'
 import { makeFakeControl } from './fake-control.ts'
 import { makeServer } from './server.ts'
 
@@ -36,12 +37,13 @@ for (const kind of testServers()) {
       const accountId = sampleId() as AccountId
       const nothing = (): void => {}
       const app = makeServer({
-        api: makeApi({ ...makeFakeControl(() => now), calls: (id, query) => listCalls(sql, id, query) }),
+        api: makeApi({ ...makeFakeControl(() => now), calls: (id, query) => listCalls(sql, id, query) }, NOTHING_KEPT),
         accounts: { authenticate: async () => ({ accountId, keyId: 'key' as KeyId, scopes: SCOPES, agents: null }), timeZone: () => ZONE },
         now: () => now,
         newId: sampleId,
         log: { info: nothing, error: nothing },
         ready: () => 'ready',
+    publicUrl: () => '',
       })
       return {
         accountId,

@@ -11,6 +11,7 @@ import type { Format, WireObject } from '../contract/xml.ts'
 import type { Api } from '../control/api.ts'
 import type { Idempotency } from '../control/control.ts'
 import type { Principal } from '../domain/account/rights.ts'
+import type { Download } from './download.ts'
 import { DomainError, type DomainErrorCode } from '../domain/errors.ts'
 import type { AccountId, CallId, LegId } from '../domain/ids.ts'
 
@@ -20,6 +21,8 @@ export interface Asked {
   /** Of `who`. */
   readonly accountId: AccountId
   readonly timeZone: string
+  /** Where callers reach the house. */
+  readonly publicUrl: string
   readonly format: Format
   /** As in the path, decoded; empty where the path has none. */
   readonly callSid: string
@@ -37,8 +40,8 @@ export interface ApiRoute {
   readonly method: 'GET' | 'POST' | 'PUT'
   /** Below `/v1/Accounts/:accountSid`. */
   readonly path: string
-  /** @returns The answer's content; every success is a 200 (C16). @throws {DomainError} */
-  answer(api: Api, asked: Asked): Promise<WireObject>
+  /** @returns The answer's content, or a file; every success is a 200 (C16). @throws {DomainError} */
+  answer(api: Api, asked: Asked): Promise<WireObject | Download>
 }
 
 export const ROUTES: readonly ApiRoute[] = [
@@ -85,6 +88,15 @@ export const ROUTES: readonly ApiRoute[] = [
     },
   },
   { method: 'PUT', path: '/Calls/:callSid/Legs/:legSid', answer: actOnLeg },
+  {
+    method: 'GET',
+    // With `.wav` behind it or without: players like a name that says what it is.
+    path: '/Recordings/:callSid',
+    answer: async (api, asked) => {
+      const { file, bytes } = await api.recording(asked.who, callId({ ...asked, callSid: asked.callSid.replace(/\.wav$/, '') }, 'recording-not-found'))
+      return { kind: 'download', file, bytes, contentType: 'audio/wav' }
+    },
+  },
 ]
 
 async function actOnLeg(api: Api, asked: Asked): Promise<WireObject> {

@@ -4,6 +4,7 @@ import { beforeEach, test } from 'node:test'
 import { XMLParser } from 'fast-xml-parser'
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify'
 import { makeApi } from '../control/api.ts'
+import { NOTHING_KEPT } from './nothing-kept.ts'
 import type { Control } from '../control/control.ts'
 import type { Address } from '../domain/address.ts'
 import { DomainError } from '../domain/errors.ts'
@@ -40,12 +41,13 @@ function serverOn(over: Control, limits: NonNullable<ServerOptions['limits']> = 
   let requests = 0
   const note = (fields: Readonly<Record<string, unknown>>, message: string): void => void lines.push({ ...fields, message })
   return makeServer({
-    api: makeApi(over),
+    api: makeApi(over, NOTHING_KEPT),
     limits,
     now: () => now,
     newId: () => `req${++requests}`,
     log: { info: note, error: note },
     ready: () => state,
+    publicUrl: () => '',
     accounts: { authenticate: keyring, timeZone: (accountId) => (accountId === 'acme' ? 'Asia/Kolkata' : 'UTC') },
   })
 }
@@ -721,11 +723,12 @@ test('one line a request goes to the log, with ids and without numbers, addresse
 test('whoever counts is told of every answer: by the route as it was declared, and of what has none', async () => {
   const answered: unknown[] = []
   const counted = makeServer({
-    api: makeApi(control),
+    api: makeApi(control, NOTHING_KEPT),
     now: () => now,
     newId: () => 'r',
     log: { info: () => {}, error: () => {} },
     ready: () => 'ready',
+    publicUrl: () => '',
     accounts: { authenticate: keyring, timeZone: () => 'UTC' },
     onAnswered: ({ method, route, status, seconds }) => void answered.push([method, route, status, seconds >= 0 && seconds < 10]),
   })

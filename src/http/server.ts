@@ -17,6 +17,7 @@ import type { Idempotency } from '../control/control.ts'
 import type { Principal } from '../domain/account/rights.ts'
 import type { AccountId } from '../domain/ids.ts'
 import { type Authenticate, authenticated } from './auth.ts'
+import { isDownload, sendDownload } from './download.ts'
 import { answerFailure, answerUnreadable, type HttpLog, RETRY_AFTER_S } from './failures.ts'
 import { HttpError } from './http-error.ts'
 import { makeRateLimit } from './rate-limit.ts'
@@ -36,6 +37,8 @@ export interface ServerOptions {
     /** Default 64 KiB. */
     readonly bodyBytes?: number
   }
+  /** Where callers reach the house, `https://host`, without a slash at the end. */
+  publicUrl(): string
   /** Epoch ms. */
   now(): number
   /** A name for a request, as the log and an answer of 500 give it. */
@@ -181,6 +184,7 @@ function addApiRoutes(app: FastifyInstance, options: ServerOptions, formatOf: (r
         if (who === undefined) throw new HttpError('unauthorized')
         const asked = askedBy(request, { who, format: formatOf(request), options })
         const content = await route.answer(options.api, asked)
+        if (isDownload(content)) return sendDownload(reply, content, request.headers.range)
         return reply.code(200).header('content-type', contentTypeOf(asked.format)).send(rendered(asked.format, content))
       },
     })
@@ -206,6 +210,7 @@ function askedBy(request: FastifyRequest, { who, format, options }: Known): Aske
     legSid,
     fields,
     timeZone: options.accounts.timeZone(who.accountId),
+    publicUrl: options.publicUrl(),
     query: queryOf(request.query),
     idempotency: idempotencyOf(request, fields),
     now: options.now(),

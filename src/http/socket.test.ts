@@ -7,6 +7,7 @@ import type { FastifyInstance } from 'fastify'
 import type { AccountId } from '../domain/ids.ts'
 import { makeKeyring } from './auth.ts'
 import { makeApi } from '../control/api.ts'
+import { NOTHING_KEPT } from './nothing-kept.ts'
 import { makeFakeControl } from './fake-control.ts'
 import { makeServer } from './server.ts'
 
@@ -31,11 +32,12 @@ function newServer(): FastifyInstance {
         await gate
         return control.liveCall(...asked)
       },
-    }),
+    }, NOTHING_KEPT),
     accounts: { authenticate: makeKeyring([{ accountId: 'acme' as AccountId, key: 'key', token: 'token' }]), timeZone: () => 'Asia/Kolkata' },
     now: () => 0,
     newId: () => `req${++requests}`,
     ready: () => state,
+    publicUrl: () => '',
     log: { info: () => undefined, error: (fields) => void errors.push(fields) },
   })
 }

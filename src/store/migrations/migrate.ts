@@ -4,10 +4,12 @@
  */
 import type pg from 'pg'
 import { calls } from './001-calls.ts'
+import { sound } from './006-sound.ts'
 
 /** In order; names sort as they run. */
 const STEPS: Readonly<Record<string, string>> = {
   '001-calls': calls,
+  '006-sound': sound,
 }
 
 const NEWER = 'This database was written by a newer version of Earshot. Start that version, or restore a backup.'
