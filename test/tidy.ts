@@ -17,9 +17,11 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   domain: [],
   contract: ['domain'],
   sip: [],
-  media: [],
+  media: ['media/clips'],
+  'media/clips': ['media/g711.ts', 'media/mixer.ts', 'media/reception.ts', 'media/rtp.ts'],
   engine: ['domain'],
   'engine/native': ['engine', 'domain', 'sip', 'media'],
+  'engine/native/media': ['engine/native/media-plane.ts', 'domain', 'media', 'media/clips'],
   'engine/asterisk': ['engine', 'domain'],
   phone: ['sip', 'media'],
   store: ['domain'],
@@ -30,9 +32,9 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   metrics: ['domain', 'engine/native/media-plane.ts', 'store/outbox.ts'],
 }
 /** Rooms without clock, chance, socket, environment and log. */
-export const PURE_ROOMS = ['domain', 'contract', 'sip', 'media']
+export const PURE_ROOMS = ['domain', 'contract', 'sip', 'media', 'media/clips']
 /** Rooms that need no package at all. */
-const BARE_ROOMS = ['domain', 'sip', 'media']
+const BARE_ROOMS = ['domain', 'sip', 'media', 'media/clips']
 const ROOT = '(root)'
 /** A file for each step in time, never changed again. */
 const GROWING_FOLDERS = new Set(['src/store/migrations'])
@@ -145,14 +147,15 @@ const isTest = (file: { readonly path: string }): boolean => /\.test\.(?:ts|mjs)
 const isTidy = (file: { readonly path: string }): boolean => /^test\/tidy\b/.test(file.path)
 const inSource = (file: { readonly path: string }): boolean => file.path.startsWith('src/')
 
-/** `src/engine/native/call.ts` → `engine/native`; null outside of `src/`. */
+/** `src/engine/native/call.ts` → `engine/native`, the innermost room that the table knows; null outside of `src/`. */
 function roomOf(path: string): string | null {
-  const parts = path.split('/')
-  if (parts[0] !== 'src') return null
-  const [, first = '', second = ''] = parts
-  if (parts.length === 2) return ROOT
-  const nested = `${first}/${second}`
-  return nested in ROOMS ? nested : first
+  const [top, ...rest] = path.split('/')
+  if (top !== 'src') return null
+  const folders = rest.slice(0, -1)
+  const [first] = folders
+  if (first === undefined) return ROOT
+  const nested = folders.map((_, index) => folders.slice(0, index + 1).join('/')).filter((folder) => folder in ROOMS)
+  return nested.at(-1) ?? first
 }
 
 function rootComplaints(files: readonly SourceFile[]): readonly Complaint[] {
