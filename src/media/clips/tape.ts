@@ -115,7 +115,7 @@ export function keepStrips(
 export function record(recording: Recording, track: Track, strips: readonly Strip[], packet: TapedPacket, now: number): void {
   const { law, codes, from } = packet
   const at = timeAt(recording, now)
-  const { start, length, isNew } = placeOf(track, packet, at)
+  const { start, length, isNew } = placeOf(track, packet, at, recording.done)
   const count = Math.min(packet.length, LONGEST - 1)
   if (strips.length === 0) return
   const table = LINEAR[law]

@@ -13,8 +13,7 @@ import { SAMPLES_PER_MS } from '../g711.ts'
 import type { Arrival } from '../reception.ts'
 import { timestampAhead } from '../rtp.ts'
 
-/** Later or earlier than this against its place, a packet begins anew where it arrives. */
-export const MAX_LATE = 360 * SAMPLES_PER_MS
+/** Earlier than this against its place, a packet begins anew where it arrives. */
 export const MAX_EARLY = 100 * SAMPLES_PER_MS
 /** A difference up to this is left as it is: 1 ms. */
 export const DEADBAND = SAMPLES_PER_MS
@@ -43,20 +42,26 @@ export interface Place {
 
 export const makeTrack = (): Track => ({ isRunning: false, timestamp: 0, place: 0, least: Number.POSITIVE_INFINITY, windowEndsAt: 0, owed: 0 })
 
-/** @param at Our timeline when the packet arrived, samples. */
+/**
+ * @param at Our timeline when the packet arrived, samples.
+ * @param earliest What lies before it can be no place any more: better late than lost.
+ */
 export function placeOf(
   track: Track,
   { timestamp, length, arrival }: { readonly timestamp: number; readonly length: number; readonly arrival: Arrival },
   at: number,
+  earliest: number,
 ): Place {
   if (arrival === 'first' || !track.isRunning) return begin(track, timestamp, length, at)
   const start = track.place + timestampAhead(timestamp, track.timestamp)
   if (arrival === 'late') return { start, length, isNew: false }
   const late = at - (start + length)
-  if (late > MAX_LATE || late < -MAX_EARLY) return begin(track, timestamp, length, at)
+  if (start < earliest || late < -MAX_EARLY) return begin(track, timestamp, length, at)
   observe(track, late, at)
   const step = Math.sign(track.owed)
   track.owed -= step
+  // As late as it would have been after this step.
+  track.least -= step
   track.timestamp = timestamp
   // What follows moves by the sample that is put in or taken out here.
   track.place = start + step

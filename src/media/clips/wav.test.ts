@@ -101,15 +101,15 @@ describe('A WAV file of a customer', () => {
 
   for (const rateHz of SAMPLE_RATES_HZ) {
     test(`At ${rateHz} Hz speech keeps its level, and what a telephone cannot carry does not come back as something else`, () => {
-      const at = (hz: number): Int16Array => samplesOf(wav({ rateHz, data: toneOf(hz, rateHz, rateHz, 2, write16) }))
+      const at = (hz: number): Int16Array => samplesOf(wav({ rateHz, data: toneOf(hz, rateHz, Math.ceil(rateHz / 4), 2, write16) }))
       for (const hz of [60, 440, 1000, 3000]) {
         const samples = at(hz)
-        assert.ok(Math.abs(samples.length - 8000) <= 1)
-        assert.ok(Math.abs(powerDb(samples.subarray(400, 7600), hz) - HALF_DB) < 0.2, `${hz} Hz: ${powerDb(samples, hz)}`)
+        assert.ok(Math.abs(samples.length - 2000) <= 1)
+        assert.ok(Math.abs(powerDb(samples.subarray(200, 1800), hz) - HALF_DB) < 0.2, `${hz} Hz: ${powerDb(samples, hz)}`)
       }
       for (const hz of [4100, 5000, 7000, 9000, 15_000, 21_000].filter((each) => each < rateHz / 2)) {
         const loudest = at(hz)
-          .subarray(400, 7600)
+          .subarray(200, 1800)
           .reduce((most, sample) => Math.max(most, Math.abs(sample)), 0)
         assert.ok(20 * Math.log10(loudest / 16384) < -55, `${hz} Hz leaves ${loudest}`)
       }
