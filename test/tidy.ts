@@ -23,9 +23,10 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'contract/schemas': ['domain', 'contract'],
   sip: [],
   media: [],
-  'media/clips': ['media'],
+  'media/clips': ['media/g711.ts', 'media/mixer.ts', 'media/reception.ts', 'media/rtp.ts'],
   engine: ['domain'],
   'engine/native': ['engine', 'domain', 'sip', 'media'],
+  'engine/native/media': ['engine/native/media-plane.ts', 'domain', 'media'],
   'engine/asterisk': ['engine', 'domain'],
   phone: ['sip', 'media'],
   store: ['domain'],
@@ -154,14 +155,15 @@ const isTest = (file: { readonly path: string }): boolean => /\.test\.(?:ts|mjs)
 const isTidy = (file: { readonly path: string }): boolean => /^test\/tidy\b/.test(file.path)
 const inSource = (file: { readonly path: string }): boolean => file.path.startsWith('src/')
 
-/** `src/engine/native/call.ts` → `engine/native`; null outside of `src/`. */
+/** `src/engine/native/call.ts` → `engine/native`, the innermost room that the table knows; null outside of `src/`. */
 function roomOf(path: string): string | null {
-  const parts = path.split('/')
-  if (parts[0] !== 'src') return null
-  const [, first = '', second = ''] = parts
-  if (parts.length === 2) return ROOT
-  const nested = `${first}/${second}`
-  return nested in ROOMS ? nested : first
+  const [top, ...rest] = path.split('/')
+  if (top !== 'src') return null
+  const folders = rest.slice(0, -1)
+  const [first] = folders
+  if (first === undefined) return ROOT
+  const nested = folders.map((_, index) => folders.slice(0, index + 1).join('/')).filter((folder) => folder in ROOMS)
+  return nested.at(-1) ?? first
 }
 
 /** `domain/account` → `domain`. */

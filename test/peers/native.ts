@@ -3,7 +3,7 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import type { Address } from '../../src/domain/address.ts'
 import type { AccountId, CallId, LegId } from '../../src/domain/ids.ts'
 import type { DialOrder, LegEvent } from '../../src/engine/engine.ts'
-import { makeMediaPlane } from '../../src/engine/native/media-thread.ts'
+import { makeMediaPlane } from '../../src/engine/native/media/media-thread.ts'
 import { makeNativeEngine, type NativeEngine } from '../../src/engine/native/native-engine.ts'
 import { eventually } from '../eventually.ts'
 

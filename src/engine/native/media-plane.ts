@@ -1,6 +1,6 @@
 /**
  * The seam between the engine's signalling (main thread) and its sound (worker thread).
- * `media-thread.ts` implements it; the worker's rules are pure and live in `src/media/`.
+ * `media/media-thread.ts` implements it; the worker's rules are pure and live in `src/media/`.
  */
 import type { Hearing } from '../../domain/hearing.ts'
 import type { CallId, LegId } from '../../domain/ids.ts'

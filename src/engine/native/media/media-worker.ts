@@ -10,11 +10,11 @@ import { lookup as lookupName } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { performance } from 'node:perf_hooks'
 import { parentPort, workerData } from 'node:worker_threads'
-import type { MediaCounters, MediaTerms, LegKind } from './media-plane.ts'
-import { addLeg, countersOf, makeConversation, removeLeg, setTable, setTerms, type Conversation, type SoundLeg } from '../../media/conversation.ts'
-import { isSame, type Source } from '../../media/latch.ts'
-import { arrive, arriveRtcp, report, tick, type Send } from '../../media/passage.ts'
-import { REPORT_MS } from '../../media/rtcp.ts'
+import type { MediaCounters, MediaTerms, LegKind } from '../media-plane.ts'
+import { addLeg, countersOf, makeConversation, removeLeg, setTable, setTerms, type Conversation, type SoundLeg } from '../../../media/conversation.ts'
+import { isSame, type Source } from '../../../media/latch.ts'
+import { arrive, arriveRtcp, report, tick, type Send } from '../../../media/passage.ts'
+import { REPORT_MS } from '../../../media/rtcp.ts'
 
 export interface WorkerOptions {
   readonly host: string

@@ -7,9 +7,9 @@
  * calls, a few times a minute at most.
  */
 import { Worker } from 'node:worker_threads'
-import type { Hearing } from '../../domain/hearing.ts'
-import type { CallId, LegId } from '../../domain/ids.ts'
-import type { LegKind, MediaCounters, MediaPlane, MediaTerms } from './media-plane.ts'
+import type { Hearing } from '../../../domain/hearing.ts'
+import type { CallId, LegId } from '../../../domain/ids.ts'
+import type { LegKind, MediaCounters, MediaPlane, MediaTerms } from '../media-plane.ts'
 import type { Answer, FromWorker, Order, WorkerOptions } from './media-worker.ts'
 
 export interface MediaPlaneOptions {
