@@ -7,6 +7,7 @@
  */
 import type { Call, Decision } from '../domain/call.ts'
 import type { CallId } from '../domain/ids.ts'
+import { untilCertain } from '../store/connection-loss.ts'
 import type { IdempotencyRecord } from '../store/idempotency.ts'
 import type { CallbackRow } from '../store/outbox.ts'
 
@@ -58,7 +59,9 @@ export function makeLiveCalls({ save, callbacksOf, onTrouble, onChange }: LiveCa
     get: (callId) => live.get(callId),
     all: () => [...live.values()],
     async commit(decision, idempotency) {
-      await write(decision.call, callbacksOf(decision), idempotency)
+      const callbacks = callbacksOf(decision)
+      // Refused means that nothing has moved, so whether it was saved must be known.
+      await untilCertain(() => write(decision.call, callbacks, idempotency))
       makeCurrent(decision.call)
     },
     async record(decision) {
