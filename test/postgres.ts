@@ -2,9 +2,11 @@
  * Debian's PostgreSQL 15 as an operator's own server: on a port of 127.0.0.1, with a password, in a folder of its own. Nothing of the
  * cluster that Debian may run is used.
  */
+import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { NOBODY } from '../src/store/embedded/folder.ts'
@@ -33,6 +35,17 @@ const PORTS_TRIED = 3
 /** Why there is none; null when there is. */
 export const postgresMissing = (): string | null =>
   existsSync(join(BINARIES, 'postgres')) ? null : 'PostgreSQL 15 is not installed (apt-get install postgresql-15)'
+
+/**
+ * Runs the tests of a file once more, on PostgreSQL 15. Without it they are one skipped test with the reason, or, in CI, one that failed.
+ * @param file Imports it; its tests use the server of `usualServer()`.
+ */
+export async function onOldest(file: () => Promise<unknown>): Promise<void> {
+  const reason = postgresMissing()
+  process.env.EARSHOT_TEST_DATABASE = 'oldest'
+  if (reason === null) await file()
+  else it('the same on PostgreSQL 15', { skip: process.env.CI === 'true' ? false : reason }, () => assert.fail(reason))
+}
 
 /** Whoever starts it ends it, by its pid. @throws Error with the server's last words. */
 export async function startPostgres({ parent, durable }: PostgresOptions): Promise<Postgres> {
