@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { makePhone, type Phone, type PhoneOptions } from '../src/phone/phone.ts'
+import { openTestDatabase, type TestServer as DatabaseServer, usualServer } from './database.ts'
 import { freePort } from './free-port.ts'
 
 export const KEY = 'key'
@@ -39,6 +40,8 @@ export interface Answer {
 export interface TestServer {
   readonly url: string
   readonly sip: { readonly host: string; readonly port: number }
+  /** Where its records are: a folder, or `postgres://…`. */
+  readonly data: string
   /** Everything it wrote to its log so far, all starts included. */
   log(): string
   /** Starts it (again) on the same ports and data; resolves when `/readyz` says so. */
@@ -53,8 +56,17 @@ export interface TestServer {
   close(): Promise<void>
 }
 
-export async function openTestServer(extraYaml = '', trunk: Partial<PhoneOptions> = {}): Promise<TestServer> {
-  const folder = await mkdtemp(join(tmpdir(), 'earshot-test-'))
+export interface TestServerOptions {
+  /** On which PostgreSQL it keeps its records. */
+  readonly on?: DatabaseServer
+  /** Waits between the attempts of a callback, s. */
+  readonly retrySeconds?: readonly number[]
+}
+
+export async function openTestServer(extraYaml = '', trunk: Partial<PhoneOptions> = {}, options: TestServerOptions = {}): Promise<TestServer> {
+  const { on = usualServer(), retrySeconds } = options
+  const database = on === 'oldest' ? await openTestDatabase('oldest') : null
+  const folder = await mkdtemp(join(tmpdir(), 'earshot-server-'))
   const [httpPort, sipPort] = [await freePort(), await freePort()]
   const phones: Phone[] = []
   const trunkPhone = makePhone({
@@ -78,7 +90,7 @@ export async function openTestServer(extraYaml = '', trunk: Partial<PhoneOptions
 http: { host: 127.0.0.1, port: ${httpPort} }
 sip: { host: 127.0.0.1, port: ${sipPort} }
 rtp: { host: 127.0.0.1, portMin: ${rtpMin}, portMax: ${rtpMin + 1998} }
-data: ./data
+data: ${database?.url ?? './data'}
 accounts:
   - sid: acme
     keys: [{ key: ${KEY}, token: ${TOKEN} }]
@@ -92,7 +104,7 @@ accounts:
 trunks:
   - { name: customer, uri: "sip:${trunkPhone.uri.replace(/^sip:[^@]*@/, '')}", numbers: ["+918012345678"] }
 dial: { allow: ["+91"] }
-callbacks: { allow: [127.0.0.1] }
+callbacks: { allow: [127.0.0.1]${retrySeconds ? `, retrySeconds: [${retrySeconds.join(', ')}]` : ''} }
 ${extraYaml}`,
   )
   let child: ChildProcess | null = null
@@ -107,7 +119,7 @@ ${extraYaml}`,
     started.stderr?.on('data', (chunk: Buffer) => void (log += chunk.toString()))
     const until = Date.now() + PATIENCE_MS
     for (;;) {
-      if (started.exitCode !== null || Date.now() > until) throw new Error(`the server did not start:\n${log}`)
+      if (started.exitCode !== null || started.signalCode !== null || Date.now() > until) throw new Error(`the server did not start:\n${log}`)
       const ready = await fetch(`${url}/readyz`).then(
         (response) => response.status === 200,
         () => false,
@@ -128,6 +140,7 @@ ${extraYaml}`,
   async function close(): Promise<void> {
     for (const phone of phones) await phone.stop()
     await end('SIGTERM')
+    await database?.close()
     await rm(folder, { recursive: true, force: true })
   }
   try {
@@ -139,6 +152,7 @@ ${extraYaml}`,
   return {
     url,
     sip,
+    data: database?.url ?? join(folder, 'data'),
     start,
     end,
     trunkPhone,

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { openTestDatabase, silent } from '../../test/database.ts'
+import { openTestDatabase, silent, type TestDatabase, usualServer } from '../../test/database.ts'
 import { eventually } from '../../test/eventually.ts'
 import { freePort } from '../../test/free-port.ts'
 import { sampleCall, sampleCallback } from '../../test/sample-calls.ts'
@@ -50,8 +50,11 @@ async function earshot(...args: readonly string[]): Promise<Said> {
   return { code, out: out.join('\n'), err, json: () => JSON.parse(out.join('\n')) }
 }
 
-describe('commands on the embedded database of a server', () => {
+describe(`commands on the database of a server (${usualServer()})`, () => {
   let place: string
+  /** Null when it has one of its own. */
+  let given: TestDatabase | null
+  let data: string
   let file: string
   let stop: () => Promise<void>
   const received: string[] = []
@@ -66,6 +69,8 @@ describe('commands on the embedded database of a server', () => {
   before(async () => {
     place = await mkdtemp(join(tmpdir(), 'earshot-commands-'))
     await chmod(place, 0o711)
+    given = usualServer() === 'embedded' ? null : await openTestDatabase()
+    data = given?.url ?? join(place, 'data')
     await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve))
     const url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/hook?secret=1`
     callbacks = [sampleCallback({ callId: live.id, url }), sampleCallback({ callId: live.id, url }), sampleCallback({ url: 'http://192.0.2.1/x' })]
@@ -74,12 +79,12 @@ describe('commands on the embedded database of a server', () => {
     const rtp = 20_000 + 2 * Math.floor(Math.random() * 9_000)
     await writeFile(
       file,
-      `http: {port: ${http}}\nsip: {port: ${sip}}\nrtp: {portMin: ${rtp}, portMax: ${rtp + 998}}\ncallbacks: {allow: [127.0.0.1]}
+      `data: "${data}"\nhttp: {port: ${http}}\nsip: {port: ${sip}}\nrtp: {portMin: ${rtp}, portMax: ${rtp + 998}}\ncallbacks: {allow: [127.0.0.1]}
 accounts:\n  - sid: acme\n    keys: [{key: k, token: 0123456789abcdef}]\n    agents: [{name: anna, password: p}]\n`,
     )
     const house = await startHouse(loadConfig(file, {}), makeLog({ level: 'error', plain: false, write: () => {} }))
     stop = () => house.stop()
-    const database = await openBeside({ data: join(place, 'data'), log: silent, migrates: false })
+    const database = await openBeside({ data, log: silent, migrates: false })
     await database.transaction(async (sql) => {
       await saveCall(sql, { call: older, node: 'n', callbacks: [], idempotency: null })
       await saveCall(sql, { call: live, node: 'n', callbacks, idempotency: null })
@@ -89,6 +94,7 @@ accounts:\n  - sid: acme\n    keys: [{key: k, token: 0123456789abcdef}]\n    age
   })
   after(async () => {
     await stop()
+    await given?.close()
     receiver.close()
     await rm(place, { recursive: true, force: true, maxRetries: 5 })
   })
@@ -180,13 +186,15 @@ accounts:\n  - sid: acme\n    keys: [{key: k, token: 0123456789abcdef}]\n    age
     assert.deepEqual([code, told.ok], [0, true])
     const says = (name: string): string => told.checks.find((check) => check.check === name)?.says ?? ''
     for (const port of ['http port', 'sip udp port', 'sip tcp port']) assert.match(says(port), /is held by a running Earshot/)
-    assert.match(says('data folder'), /in use by the running Earshot/)
-    assert.match(says('database'), /\(embedded\) answers; the tables are up to date/)
+    if (given === null) assert.match(says('data folder'), /in use by the running Earshot/)
+    assert.match(says('database'), given ? /answers; the tables are up to date/ : /\(embedded\) answers; the tables are up to date/)
     assert.equal(told.checks.find((check) => check.check === 'advertised address')?.state, 'warning')
   })
 
   test('without the server the commands start the database for themselves, and stop it again', async () => {
     await stop()
+    // Of a database server it is known by the last heartbeat that nobody runs on it any more.
+    await given?.database.sql.query(`update node set beat_at = beat_at - interval '1 minute'`)
     assert.match((await earshot('calls', 'show', older.id, '-c', file)).out, /completed/)
     assert.deepEqual((await earshot('callbacks', 'replay', '--all', '-c', file, '--json')).json(), { replayed: 1, refused: [], sent: 'at the next start' })
     assert.equal((await earshot('migrate', '-c', file)).out, 'The tables are up to date; nothing was changed.')

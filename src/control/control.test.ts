@@ -61,6 +61,8 @@ interface House {
   readonly clock: { now: number; due(): void }
   /** The next n statements fail. */
   breakDatabase(times: number): void
+  /** Sees, and may hold up, what every statement answers. */
+  watch(onAnswer: (text: string) => Promise<void>): void
   ids(): number
 }
 
@@ -72,7 +74,15 @@ async function house(node = `node-${(houses += 1)}`): Promise<House & { node: st
   let broken = 0
   const newId = (): string => `${node.replaceAll('-', '')}x${(minted += 1)}`.padEnd(32, '0')
   const real = shared.database
-  const sql: Sql = { query: (...statement) => (broken-- > 0 ? Promise.reject(new Error('the database is away')) : real.sql.query(...statement)) }
+  let onAnswer = async (_text: string): Promise<void> => {}
+  const sql: Sql = {
+    async query<Row>(...statement: Parameters<Sql['query']>) {
+      if (broken-- > 0) throw new Error('the database is away')
+      const rows = await real.sql.query<Row>(...statement)
+      await onAnswer(statement[0])
+      return rows
+    },
+  }
   const database: Database = { ...real, sql }
   const alarms = new Set<{ at: number; work: () => void }>()
   const clock = {
@@ -108,7 +118,7 @@ async function house(node = `node-${(houses += 1)}`): Promise<House & { node: st
     ...sounds,
   })
   await engine.start((event) => control.onEngineEvent(event))
-  return { control, engine, database: real, clock, node, ids: () => minted, breakDatabase: (times) => void (broken = times) }
+  return { control, engine, database: real, clock, node, ids: () => minted, breakDatabase: (times) => void (broken = times), watch: (work) => void (onAnswer = work) }
 }
 
 const rows = (decision: Decision, newId: () => string): readonly CallbackRow[] =>
@@ -389,6 +399,26 @@ test('[C30] MaxRetries: the first party is rung again, but not while the house i
   assert.deepEqual([again.state.status, again.legs.length, again.retriesLeft], ['live', 2, 1])
   await here.control.drain(0)
   assert.deepEqual((await here.control.call(ACME, callId)).legs.length, 2)
+})
+
+test('[C19] of two processes that get the same key at the same time one acts, and both give its answer; another request under it is refused', async () => {
+  const houses = [await house(), await house()]
+  const key: Idempotency = { key: `both-${houses[0]?.node}`, fingerprint: 'one' }
+  // Held up until both have looked and found the key free.
+  const looked = Promise.withResolvers<void>()
+  let looks = 0
+  for (const here of houses)
+    here.watch(async (text) => {
+      if (!text.includes('delete from idempotency') || looks === 2) return
+      if ((looks += 1) === 2) looked.resolve()
+      await looked.promise
+    })
+  const answers = await Promise.all(houses.map(({ control }) => control.connect(ACME, call, key)))
+  assert.equal(looks, 2)
+  assert.equal(answers[0]?.id, answers[1]?.id)
+  assert.deepEqual(houses.map(({ control }) => control.liveCount()).sort(), [0, 1], 'the other one has dialled nobody')
+  assert.equal((await shared.database.sql.query('select from call where node = any ($1)', [houses.map(({ node }) => node)])).length, 1)
+  for (const { control } of houses) await refused(control.connect(ACME, call, { ...key, fingerprint: 'two' }), 'idempotency-mismatch')
 })
 
 test('a command that cannot be saved is refused and nothing moves', async () => {

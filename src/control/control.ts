@@ -13,7 +13,7 @@ import type { AccountId, CallId, LegId } from '../domain/ids.ts'
 import { isLive, type Leg, type Mode } from '../domain/leg.ts'
 import type { EngineEvent } from '../engine/engine.ts'
 import { listCalls, loadCall } from '../store/calls.ts'
-import { findIdempotency, IDEMPOTENCY_MS, type IdempotencyRecord } from '../store/idempotency.ts'
+import { findIdempotency, IDEMPOTENCY_MS, type IdempotencyRecord, IdempotencyTaken } from '../store/idempotency.ts'
 import { makeSteps, type Steps, type StepsOptions } from './steps.ts'
 
 /** A leg and the call it belongs to, as they were when the answer was decided. */
@@ -239,15 +239,28 @@ function assertMayShow(account: Account, callerId: Address | null): void {
   if (!account.numbers.some((entry) => entry.number === callerId)) throw new DomainError('invalid-parameter', 'CallerId')
 }
 
-/** C19: the same key and request get the first answer again; two at once wait for each other. */
+/**
+ * C19: the same key and request get the first answer again; two at once wait for each other. Of two that came to different processes
+ * the later to save finds the key taken: nothing of it has happened, and it gets the first answer.
+ */
 async function once<T>({ steps, database, now }: Desk, accountId: AccountId, idempotency: Idempotency | null, work: () => Promise<T>): Promise<T> {
   if (idempotency === null) return work()
   return steps.queue.run(`idempotency ${accountId} ${idempotency.key}`, async () => {
-    const first = await findIdempotency(database.sql, accountId, idempotency.key, now() - IDEMPOTENCY_MS)
-    if (first === null) return work()
-    if (first.fingerprint !== idempotency.fingerprint) throw new DomainError('idempotency-mismatch')
-    return first.answer as T
+    const find = (): Promise<IdempotencyRecord | null> => findIdempotency(database.sql, accountId, idempotency.key, now() - IDEMPOTENCY_MS)
+    const first = await find()
+    if (first !== null) return answerOf<T>(first, idempotency)
+    return work().catch(async (error: unknown) => {
+      const faster = error instanceof IdempotencyTaken ? await find() : null
+      if (faster === null) throw error
+      return answerOf<T>(faster, idempotency)
+    })
   })
+}
+
+/** @throws {DomainError} idempotency-mismatch */
+function answerOf<T>(first: IdempotencyRecord, { fingerprint }: Idempotency): T {
+  if (first.fingerprint !== fingerprint) throw new DomainError('idempotency-mismatch')
+  return first.answer as T
 }
 
 function recordOf(

@@ -8,6 +8,7 @@
 import type { Call } from '../domain/call.ts'
 import type { CallId } from '../domain/ids.ts'
 import type { Records } from '../store/calls.ts'
+import { untilCertain } from '../store/connection-loss.ts'
 import type { IdempotencyRecord } from '../store/idempotency.ts'
 import { joined, NO_RECORDS } from './settle.ts'
 
@@ -58,7 +59,8 @@ export function makeLiveCalls({ save, onTrouble, onChange }: LiveCallsOptions): 
     get: (callId) => live.get(callId),
     all: () => [...live.values()],
     async commit(call, records, idempotency) {
-      await write(call, records, idempotency)
+      // Refused means that nothing has moved, so whether it was saved must be known.
+      await untilCertain(() => write(call, records, idempotency))
       makeCurrent(call)
     },
     async record(call, records) {

@@ -48,11 +48,14 @@ const IDEMPOTENCY_COLUMNS = {
   created_at: 'timestamptz',
 }
 
-/** All rows in, whatever their number: the text stays the same and is planned once. Unchanged legs are left alone. */
+/**
+ * All rows in, whatever their number: the text stays the same and is planned once. Unchanged legs are left alone. The same save a second
+ * time changes nothing: after a lost connection nobody knows whether the first one was made.
+ */
 const SAVE = `
 with saved_call as (${insertion('call', CALL_COLUMNS, '$1')} ${overwriting('call', CALL_COLUMNS)}),
 saved_legs as (${insertion('leg', LEG_COLUMNS, '$2')} ${overwriting('leg', LEG_COLUMNS)}),
-enqueued as (${insertion('callback', CALLBACK_COLUMNS, '$3')}),
+enqueued as (${insertion('callback', CALLBACK_COLUMNS, '$3')} on conflict (id) do nothing),
 remembered as (${insertion('idempotency', IDEMPOTENCY_COLUMNS, '$4')})
 select case when json_array_length($3::json) > 0 then pg_notify('${CALLBACK_CHANNEL}', '') end`
 
@@ -70,7 +73,8 @@ function overwriting(table: string, columns: Readonly<Record<string, string>>): 
 }
 
 /**
- * Writes the call, all its legs, the callbacks and the idempotency record in one atomic statement, and wakes the webhook worker.
+ * Writes the call, all its legs, the callbacks and the idempotency record in one atomic statement, and wakes the webhook worker. Twice is
+ * as good as once.
  * @throws {IdempotencyTaken} when the key has been used meanwhile.
  */
 export async function saveCall(sql: Sql, { call, node, callbacks, idempotency }: CallSave): Promise<void> {
@@ -84,10 +88,17 @@ export async function saveCall(sql: Sql, { call, node, callbacks, idempotency }:
     await sql.query(SAVE, values, 'call-save')
   } catch (error) {
     if (error instanceof Error && 'constraint' in error && error.constraint === 'idempotency_pkey') {
+      if (idempotency !== null && (await isOwn(sql, idempotency))) return
       throw new IdempotencyTaken('the idempotency key was used meanwhile', { cause: error })
     }
     throw error
   }
+}
+
+/** Whether it is this very save that was made before: all of it, since it is one statement. */
+async function isOwn(sql: Sql, { accountId, key, callId, legId }: IdempotencyRecord): Promise<boolean> {
+  const own = 'select from idempotency where account_id = $1 and key = $2 and call_id = $3 and leg_id is not distinct from $4'
+  return (await sql.query(own, [accountId, key, callId, legId])).length > 0
 }
 
 function callbackValues(callback: CallbackRow): Record<keyof typeof CALLBACK_COLUMNS, string | null> {
