@@ -91,6 +91,7 @@ async function hangUp(callSid: string): Promise<void> {
   const legs = at((await ask(`Calls/${callSid}/ActiveLegs.json`)).json(), 'Legs')
   await ask(`Calls/${callSid}/Legs/${at(legs, 0, 'Sid')}.json`, { ...urlencoded({ Action: 'hangup' }), method: 'PUT' })
   await quiet()
+  await eventually('the call has ended', async () => at((await ask(`Calls/${callSid}.json`)).json(), 'Call', 'EndTime') !== null)
 }
 
 describe('exotel-node, as npm has it', () => {

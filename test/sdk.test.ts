@@ -54,6 +54,7 @@ async function end(callSid: string): Promise<void> {
   const [first] = await earshot.calls.activeLegs(callSid)
   await earshot.legs.hangUp(callSid, first?.Sid ?? '')
   await eventually('everybody has hung up', () => [agent, boss, server.trunkPhone].every(isDown))
+  await eventually('the call has ended', async () => (await earshot.calls.get(callSid)).Status !== 'in-progress')
 }
 
 describe('what the server answers is what the types say, key for key', () => {
