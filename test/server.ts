@@ -93,7 +93,7 @@ rtp: { host: 127.0.0.1, portMin: ${rtpMin}, portMax: ${rtpMin + 1998} }
 data: ${database?.url ?? './data'}
 accounts:
   - sid: acme
-    keys: [{ key: ${KEY}, token: ${TOKEN} }]
+    keys: [{ key: ${KEY}, token: ${TOKEN} }, { key: acme, token: ${TOKEN} }]
     numbers: [{ number: "+918012345678", rings: priya }]
     callbackSecret: ${SECRET}
     agents:

@@ -37,11 +37,14 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   http: ['domain', 'contract', 'control'],
   commands: ['domain', 'sip', 'engine/native', 'store', 'webhooks', 'config.ts', 'config-schema.ts', 'mask.ts', 'chance.ts'],
   metrics: ['domain', 'engine/native/media-plane.ts', 'store/outbox.ts'],
+  sdk: [],
 }
 /** Rooms without clock, chance, socket, environment and log, and those inside them. */
 export const PURE_ROOMS = ['domain', 'contract', 'sip', 'media']
 /** Rooms that need no package at all. */
-const BARE_ROOMS = ['domain', 'sip', 'media']
+const BARE_ROOMS = ['domain', 'sip', 'media', 'sdk']
+/** A package of its own, for browsers too: to the rules it is a room, which nobody imports and which imports nobody. */
+const SDK_SOURCE = 'sdk/src/'
 const ROOT = '(root)'
 /** A file for each step in time, never changed again. */
 const GROWING_FOLDERS = new Set(['src/store/migrations'])
@@ -142,6 +145,9 @@ export function idlePackages(files: readonly SourceFile[]): readonly Complaint[]
     ...names('dependencies')
       .filter((name) => !isImported(name))
       .map((name) => `${name}: nothing imports it`),
+    ...['dependencies', 'optionalDependencies', 'peerDependencies']
+      .filter((kind) => kind in JSON.parse(textOf('sdk/package.json') || '{}'))
+      .map((kind) => `sdk/package.json: ${kind}, but the SDK needs no packages`),
   ]
 }
 
@@ -153,10 +159,11 @@ interface CodeFile extends SourceFile {
 /** A suite that several test files share is a test as well. */
 const isTest = (file: { readonly path: string }): boolean => /\.test\.(?:ts|mjs)$|\/suite\.ts$/.test(file.path)
 const isTidy = (file: { readonly path: string }): boolean => /^test\/tidy\b/.test(file.path)
-const inSource = (file: { readonly path: string }): boolean => file.path.startsWith('src/')
+const inSource = (file: { readonly path: string }): boolean => file.path.startsWith('src/') || file.path.startsWith(SDK_SOURCE)
 
-/** `src/engine/native/call.ts` → `engine/native`, the innermost room that the table knows; null outside of `src/`. */
+/** `src/engine/native/call.ts` → `engine/native`, the innermost room that the table knows; null outside of all source. */
 function roomOf(path: string): string | null {
+  if (path.startsWith(SDK_SOURCE)) return 'sdk'
   const [top, ...rest] = path.split('/')
   if (top !== 'src') return null
   const folders = rest.slice(0, -1)
@@ -212,7 +219,7 @@ function roomSizes(code: readonly CodeFile[]): readonly Complaint[] {
   )
   return [...folders].flatMap(([folder, members]) => {
     if (GROWING_FOLDERS.has(folder)) return []
-    const isRoom = folder === 'src' || folder.replace('src/', '') in ROOMS
+    const isRoom = folder === 'src' || `${folder}/` === SDK_SOURCE || folder.replace('src/', '') in ROOMS
     if (!isRoom) return [`${folder}: not a room; add it to the table in ARCHITECTURE.md and test/tidy.ts first`]
     return members.length > MAX_ROOM_FILES ? [`${folder}: ${members.length} files, at most ${MAX_ROOM_FILES}`] : []
   })
@@ -267,6 +274,7 @@ function wrongDirection(room: string, path: string): string | null {
 
 function wrongPackage(room: string, name: string): string | null {
   if (PURE_ROOMS.includes(houseOf(room)) && name.startsWith('node:')) return `${name} in a pure room`
+  if (room === 'sdk' && name.startsWith('node:')) return `${name}: the SDK runs in browsers and workers too`
   return BARE_ROOMS.includes(houseOf(room)) ? `${name}: this room needs no packages` : null
 }
 

@@ -170,6 +170,14 @@ test('[C1] the Uri of a call, with the suffix where the vendor has it, can be fo
   assert.equal(followed.json().Call.Uri, Uri)
 })
 
+test('[C1] two slashes where a base address ends and a path begins are one, in both formats; elsewhere they are an unknown path', async () => {
+  const { path } = await talk()
+  assert.equal((await send('GET', `${ACME}/${path}/ActiveLegs.json`)).json().Legs.length, 2)
+  assert.match((await send('GET', `${ACME}//${path}/ActiveLegs`)).body, /^<\?xml/)
+  for (const url of [`/${ACME}${path}`, `/v1//Accounts/acme${path}`, `/v1/Accounts//acme${path}`, `${ACME}//`, `${ACME}/${path}//ActiveLegs`])
+    assert.equal((await send('GET', url)).statusCode, 404, url)
+})
+
 test('[C1] a path in absolute form is the same path', async () => {
   const { path } = await talk()
   assert.equal((await send('GET', `http://api.example.com${ACME}${path}/ActiveLegs.json`)).json().Legs.length, 2)

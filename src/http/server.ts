@@ -78,6 +78,8 @@ const HOST_IN_PATH = /^https?:\/\/[^/?]*/i
 const JSON_SUFFIX = /^([^?]*)\.json(?=\?|$)/
 /** The vendor's own `Uri` of a call has the suffix in the middle, and a client may follow it. */
 const JSON_INFIX = /^(\/v1\/Accounts\/[^/?]+\/Calls)\.json(?=\/[^/?]+(?:\?|$))/
+/** Clients that put a base address with a slash at its end before a path with one at its start ask so. Elsewhere two slashes are an unknown path. */
+const DOUBLE_JOINT = /^(\/v1\/Accounts\/[^/?]+)\/+(?=\/)/
 /** Only what is surely an id of ours is logged; a caller may have put a phone number in its place. */
 const OWN_SID = /^[0-9a-z]{32}$/
 
@@ -144,7 +146,7 @@ function closeSilentConnections(app: FastifyInstance): void {
 
 /** C1: the suffix is a matter of format alone; routing never sees it. */
 function withoutSuffix(raw: IncomingMessage, json: WeakSet<IncomingMessage>): string {
-  const url = (raw.url ?? '/').replace(HOST_IN_PATH, '')
+  const url = (raw.url ?? '/').replace(HOST_IN_PATH, '').replace(DOUBLE_JOINT, '$1')
   const bare = JSON_SUFFIX.test(url) ? url.replace(JSON_SUFFIX, '$1') : url.replace(JSON_INFIX, '$1')
   if (bare === url) return url
   json.add(raw)
