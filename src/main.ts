@@ -9,7 +9,8 @@ import { hexDigest, newId, newToken } from './chance.ts'
 import { accountsOf, type Config, dialRulesOf, type TrunkConfig } from './config.ts'
 import { addressIn } from './contract/numbers.ts'
 import { makeApi } from './control/api.ts'
-import { makeControl } from './control/control.ts'
+import { type ControlOptions, makeControl } from './control/control.ts'
+import { type Feed, makeFeed } from './control/feed.ts'
 import { closeCrashed, findCrashed, memoriesOf } from './control/recovery.ts'
 import { makeSettle } from './control/settle.ts'
 import type { AccountId } from './domain/ids.ts'
@@ -84,7 +85,8 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
   metrics.lookAt({ engine, callbackBacklog: () => callbackBacklog(database.sql, now()) })
   const shared = { database, node: NODE, now, log }
   const dialRules = dialRulesOf(config)
-  const control = makeControl({ ...shared, engine, accounts, dialRules, settle, clips, recordings, newId, schedule, onChange: metrics.onCall })
+  const feed = makeFeed({ life: newId(), now, live: (accountId) => control.live(accountId) })
+  const control = makeControl({ ...shared, engine, accounts, dialRules, settle, clips, recordings, newId, schedule, ...watchedBy(metrics, feed) })
   await engine.start((event) => control.onEngineEvent(event))
   opened.push(() => engine.stop())
   await engine.farewell(memoriesOf(crashed))
@@ -109,7 +111,7 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
   let state: 'ready' | 'draining' = 'ready'
   const authenticate = makeKeyring(config.accounts.flatMap(({ sid, keys }) => keys.map((entry) => ({ accountId: sid, ...entry }))))
   const server = makeServer({
-    api: makeApi(metrics.watchModes(control), { recordings }),
+    api: makeApi(metrics.watchModes(control), { recordings, feed }),
     accounts: { authenticate, timeZone },
     publicUrl: () => publicUrl,
     limits: config.limits,
@@ -130,6 +132,15 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
   let stopping: Promise<void> | null = null
   return { httpUrl, sipAddress: engine.address(), stop: () => (stopping ??= closeAll(opened)) }
 }
+
+/** Who counts and who tells what happens to calls. */
+const watchedBy = (metrics: Metrics, feed: Feed): Pick<ControlOptions, 'onChange' | 'onHearing'> => ({
+  onChange(before, after) {
+    metrics.onCall(before, after)
+    feed.onChange(before, after)
+  },
+  onHearing: feed.onHearing,
+})
 
 const urlOf = (host: string, port: number): string => `http://${host.includes(':') ? `[${host}]` : host}:${port}`
 

@@ -52,7 +52,7 @@ export function legResource(call: Call, leg: Leg, answer: LegAnswer, { format, t
 }
 
 /** What every answer about a leg begins with, in the vendor's order. */
-const legFields = (call: Call, leg: Leg, timeZone: string) => ({
+export const legFields = (call: Call, leg: Leg, timeZone: string) => ({
   Sid: leg.id,
   CallSid: call.id,
   AccountSid: call.accountId,

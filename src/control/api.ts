@@ -13,6 +13,7 @@ import type { CallId, LegId } from '../domain/ids.ts'
 import type { Mode } from '../domain/leg.ts'
 import { assertMay, maySee, type Principal, reachesAny, scopeOfMode } from '../domain/account/rights.ts'
 import type { RecordingFile, Recordings } from '../sounds/recordings.ts'
+import type { Feed, Following, FollowOptions } from './feed.ts'
 import type { Control, Idempotency, LegOfCall } from './control.ts'
 
 /** Every method may throw DomainError `right-missing`, and what `Control` says of its own. */
@@ -31,6 +32,11 @@ export interface Api {
   call(who: Principal, callId: CallId): Promise<Call>
   /** `calls.read`, and `monitor.listen`: who hears the recording has heard the call. @throws {DomainError} recording-not-found, also while the call lives */
   recording(who: Principal, callId: CallId): Promise<RecordingFile>
+  /**
+   * `calls.read`: what happens from now on, beginning with what lives or with what was missed.
+   * @param asked `callId` null: every call that this key may see.
+   */
+  events(who: Principal, asked: { readonly callId: CallId | null } & Pick<FollowOptions, 'lastId' | 'tell'>): Following
   /** `calls.read` */
   calls(who: Principal, query: CallQuery): Promise<CallPage>
 }
@@ -38,9 +44,10 @@ export interface Api {
 /** What the house has besides `Control`. */
 export interface Stores {
   readonly recordings: Pick<Recordings, 'find'>
+  readonly feed: Pick<Feed, 'follow'>
 }
 
-export function makeApi(control: Control, { recordings }: Stores): Api {
+export function makeApi(control: Control, { recordings, feed }: Stores): Api {
   /** A call outside of the key's limit is refused as one that does not exist. */
   const seen = async (who: Principal, callId: CallId, unknown: DomainErrorCode): Promise<Call> => {
     const call = await (unknown === 'call-not-found' ? control.call : control.liveCall)(who.accountId, callId)
@@ -84,6 +91,10 @@ export function makeApi(control: Control, { recordings }: Stores): Api {
       const found = isThere ? await recordings.find(call) : null
       if (found === null) throw new DomainError('recording-not-found')
       return found
+    },
+    events(who, { callId, lastId, tell }) {
+      assertMay(who, 'calls.read')
+      return feed.follow({ accountId: who.accountId, lastId, tell, isFor: (call) => maySee(who, call) && (callId === null || call.id === callId) })
     },
     async calls(who, query) {
       assertMay(who, 'calls.read')

@@ -118,7 +118,16 @@ async function house(node = `node-${(houses += 1)}`): Promise<House & { node: st
     ...sounds,
   })
   await engine.start((event) => control.onEngineEvent(event))
-  return { control, engine, database: real, clock, node, ids: () => minted, breakDatabase: (times) => void (broken = times), watch: (work) => void (onAnswer = work) }
+  return {
+    control,
+    engine,
+    database: real,
+    clock,
+    node,
+    ids: () => minted,
+    breakDatabase: (times) => void (broken = times),
+    watch: (work) => void (onAnswer = work),
+  }
 }
 
 const rows = (decision: Decision, newId: () => string): readonly CallbackRow[] =>

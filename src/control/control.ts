@@ -63,6 +63,8 @@ export interface RunningControl extends Control {
   drain(graceMs: number): Promise<void>
   /** Resolves when no command or event is being worked on. */
   settled(): Promise<void>
+  /** The account's live calls, oldest first. */
+  live(accountId: AccountId): readonly Call[]
   /** How many calls are live. */
   liveCount(): number
 }
@@ -99,6 +101,7 @@ export function makeControl(options: ControlOptions): RunningControl {
     onEngineEvent: (event) => take(desk, event),
     drain: (graceMs) => drain(desk, graceMs),
     settled: () => steps.queue.idle(),
+    live: (accountId) => steps.live.all().filter((call) => call.accountId === accountId),
     liveCount: () => steps.live.all().length,
   }
 }

@@ -1,5 +1,6 @@
 /** Orders to the engine, and what must be had first: a sound from its address, a folder for a recording. */
 import type { Call, Order } from '../domain/call.ts'
+import type { Hearing } from '../domain/hearing.ts'
 import type { CallId, SoundId } from '../domain/ids.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Clips } from '../sounds/clips.ts'
@@ -11,6 +12,8 @@ export interface OrdersOptions {
   readonly clips: Pick<Clips, 'get'>
   readonly recordings: Pick<Recordings, 'prepare'>
   readonly log: Log
+  /** The engine obeys this table; for those who follow. Must not throw. */
+  readonly onHearing?: ((call: Call, table: Hearing) => void) | undefined
   /** A sound that cannot be had counts as played. Never rejects. */
   readonly onUnplayable: (callId: CallId, soundId: SoundId) => Promise<void>
 }
@@ -38,7 +41,10 @@ export const makeGive =
         return engine.hangUp(call.id, order.legId, order.cause)
       case 'set-hearing':
         // The whole table again is the repair of whatever went wrong with the first; a second failure ends the call.
-        return engine.setHearing(call.id, order.hearing).catch(() => engine.setHearing(call.id, order.hearing))
+        return engine
+          .setHearing(call.id, order.hearing)
+          .catch(() => engine.setHearing(call.id, order.hearing))
+          .then(() => options.onHearing?.(call, order.hearing))
       case 'play':
         void play(options, call, order)
         return Promise.resolve()

@@ -17,7 +17,7 @@ import { makeGive, type OrdersOptions } from './orders.ts'
 import { makeSerial, type Serial } from './serial.ts'
 import type { Settle } from './settle.ts'
 
-export interface StepsOptions extends Pick<OrdersOptions, 'engine' | 'clips' | 'recordings'> {
+export interface StepsOptions extends Pick<OrdersOptions, 'engine' | 'clips' | 'recordings' | 'onHearing'> {
   readonly database: Database
   /** Name of this process in the database: whose calls these are. */
   readonly node: string
@@ -52,7 +52,8 @@ export interface Steps {
 /** How often changes that the database refused are tried again. */
 const CATCH_UP_MS = 2_000
 
-export function makeSteps({ engine, database, node, settle, now, schedule, log, clips, recordings, onChange }: StepsOptions): Steps {
+export function makeSteps(options: StepsOptions): Steps {
+  const { engine, database, node, settle, now, schedule, log, onChange } = options
   const queue = makeSerial<string>()
   const live = makeLiveCalls({
     save: (call, records, idempotency) => saveCall(database.sql, { call, node, ...records, idempotency }),
@@ -65,13 +66,7 @@ export function makeSteps({ engine, database, node, settle, now, schedule, log, 
   const deadlines = makeDeadlines(schedule, now, (callId) => void happen(callId, (call) => onDeadline(call, now())))
   const tries = makeTries(schedule, (callId) => queue.run(callId, () => live.catchUp(callId)))
 
-  const give = makeGive({
-    engine,
-    clips,
-    recordings,
-    log,
-    onUnplayable: (callId, soundId) => happen(callId, (call) => onPlayed(call, soundId, now())),
-  })
+  const give = makeGive({ ...options, onUnplayable: (callId, soundId) => happen(callId, (call) => onPlayed(call, soundId, now())) })
 
   async function obey({ call, orders }: Decision): Promise<void> {
     deadlines.set(call.id, nextDeadline(call))
@@ -125,9 +120,7 @@ export function makeSteps({ engine, database, node, settle, now, schedule, log, 
 
 /** Never rejects. */
 const hangUp = ({ engine, log }: Pick<StepsOptions, 'engine' | 'log'>, callId: CallId, legId: LegId, cause: EndCause): Promise<void> =>
-  engine
-    .hangUp(callId, legId, cause)
-    .catch((error: unknown) => log.error({ call: callId, leg: legId, err: error }, 'this leg could not be hung up'))
+  engine.hangUp(callId, legId, cause).catch((error: unknown) => log.error({ call: callId, leg: legId, err: error }, 'this leg could not be hung up'))
 
 /** Tries again after a while, one try ahead per call, until it works. */
 function makeTries(schedule: Schedule, attempt: (callId: CallId) => Promise<void>): { later(callId: CallId): void; clear(): void } {

@@ -43,7 +43,7 @@ for (const kind of testServers()) {
         newId: sampleId,
         log: { info: nothing, error: nothing },
         ready: () => 'ready',
-    publicUrl: () => '',
+        publicUrl: () => '',
       })
       return {
         accountId,

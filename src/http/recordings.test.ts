@@ -7,6 +7,7 @@ import { makeApi } from '../control/api.ts'
 import { type Principal, SCOPES } from '../domain/account/rights.ts'
 import type { AccountId, CallId, KeyId, LegId } from '../domain/ids.ts'
 import { makeFakeControl } from './fake-control.ts'
+import { NOTHING_KEPT } from './nothing-kept.ts'
 import { makeServer } from './server.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'earshot-http-recordings-'))
@@ -24,7 +25,7 @@ function house() {
     return { file: join(folder, `${id}.wav`), bytes: 10 }
   }
   const server = makeServer({
-    api: makeApi(control, { recordings: { find } }),
+    api: makeApi(control, { ...NOTHING_KEPT, recordings: { find } }),
     accounts: { authenticate: async (key) => (key === 'key' ? who.principal : null), timeZone: () => 'UTC' },
     publicUrl: () => 'https://calls.example.com',
     now: () => 0,
@@ -33,7 +34,12 @@ function house() {
     ready: () => 'ready',
   })
   const request = (method: 'GET' | 'POST', path: string, payload?: object, headers: Record<string, string> = {}) =>
-    server.inject({ method, url: `/v1/Accounts/acme${path}`, headers: { authorization: `Basic ${btoa('key:token')}`, ...headers }, ...(payload ? { payload } : {}) })
+    server.inject({
+      method,
+      url: `/v1/Accounts/acme${path}`,
+      headers: { authorization: `Basic ${btoa('key:token')}`, ...headers },
+      ...(payload ? { payload } : {}),
+    })
   /** A call whose parties have talked; ended unless `live`. */
   async function talked(fields: object, live = false): Promise<CallId> {
     const { Sid } = (await request('POST', '/Calls/connect.json', { From: 'client:priya', To: '09876543210', ...fields })).json().Call

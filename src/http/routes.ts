@@ -12,6 +12,8 @@ import type { Api } from '../control/api.ts'
 import type { Idempotency } from '../control/control.ts'
 import type { Principal } from '../domain/account/rights.ts'
 import type { Download } from './download.ts'
+import type { EventStream } from './event-stream.ts'
+import { eventsAnswer } from './events-route.ts'
 import { DomainError, type DomainErrorCode } from '../domain/errors.ts'
 import type { AccountId, CallId, LegId } from '../domain/ids.ts'
 
@@ -32,6 +34,8 @@ export interface Asked {
   /** Of the body; writes look here alone. */
   readonly fields: Fields
   readonly idempotency: Idempotency | null
+  /** `Last-Event-ID`: what a client of the event stream was told last; null for a new one. */
+  readonly lastEventId: string | null
   /** Epoch ms. */
   readonly now: number
 }
@@ -40,8 +44,8 @@ export interface ApiRoute {
   readonly method: 'GET' | 'POST' | 'PUT'
   /** Below `/v1/Accounts/:accountSid`. */
   readonly path: string
-  /** @returns The answer's content, or a file; every success is a 200 (C16). @throws {DomainError} */
-  answer(api: Api, asked: Asked): Promise<WireObject | Download>
+  /** @returns The answer's content, a file, or a stream; every success is a 200 (C16). @throws {DomainError} */
+  answer(api: Api, asked: Asked): Promise<WireObject | Download | EventStream>
 }
 
 export const ROUTES: readonly ApiRoute[] = [
@@ -49,8 +53,7 @@ export const ROUTES: readonly ApiRoute[] = [
     method: 'POST',
     path: '/Calls/connect',
     // `details` is accepted here and adds nothing: there are none yet (C30).
-    answer: async (api, asked) =>
-      callResource(await api.connect(asked.who, connectCommand(asked.fields), asked.idempotency), asked, null),
+    answer: async (api, asked) => callResource(await api.connect(asked.who, connectCommand(asked.fields), asked.idempotency), asked, null),
   },
   {
     method: 'GET',
@@ -88,12 +91,16 @@ export const ROUTES: readonly ApiRoute[] = [
     },
   },
   { method: 'PUT', path: '/Calls/:callSid/Legs/:legSid', answer: actOnLeg },
+  { method: 'GET', path: '/Events', answer: eventsAnswer },
   {
     method: 'GET',
     // With `.wav` behind it or without: players like a name that says what it is.
     path: '/Recordings/:callSid',
     answer: async (api, asked) => {
-      const { file, bytes } = await api.recording(asked.who, callId({ ...asked, callSid: asked.callSid.replace(/\.wav$/, '') }, 'recording-not-found'))
+      const { file, bytes } = await api.recording(
+        asked.who,
+        callId({ ...asked, callSid: asked.callSid.replace(/\.wav$/, '') }, 'recording-not-found'),
+      )
       return { kind: 'download', file, bytes, contentType: 'audio/wav' }
     },
   },

@@ -8,6 +8,7 @@
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import { isDeepStrictEqual } from 'node:util'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { canonicalText, type Fields, fieldsFromPairs } from '../contract/fields.ts'
 import { idempotencyKeyIn } from '../contract/requests.ts'
@@ -18,6 +19,7 @@ import type { Principal } from '../domain/account/rights.ts'
 import type { AccountId } from '../domain/ids.ts'
 import { type Authenticate, authenticated } from './auth.ts'
 import { isDownload, sendDownload } from './download.ts'
+import { isEventStream, makeStreams } from './event-stream.ts'
 import { answerFailure, answerUnreadable, type HttpLog, RETRY_AFTER_S } from './failures.ts'
 import { HttpError } from './http-error.ts'
 import { makeRateLimit } from './rate-limit.ts'
@@ -167,6 +169,9 @@ function addHealthRoutes(app: FastifyInstance, { ready }: ServerOptions): void {
 
 function addApiRoutes(app: FastifyInstance, options: ServerOptions, formatOf: (request: FastifyRequest) => Format): void {
   const countWrite = makeRateLimit({ perMinute: options.limits?.writesPerMinute ?? WRITES_PER_MINUTE })
+  const streams = makeStreams()
+  // They would hold up `close` for as long as their clients like.
+  app.addHook('preClose', async () => streams.endAll())
   const proven = new WeakMap<FastifyRequest, Principal>()
   const admit = async (request: FastifyRequest): Promise<void> => {
     assertOpen(options.ready(), request.method)
@@ -186,12 +191,27 @@ function addApiRoutes(app: FastifyInstance, options: ServerOptions, formatOf: (r
         if (who === undefined) throw new HttpError('unauthorized')
         const asked = askedBy(request, { who, format: formatOf(request), options })
         const content = await route.answer(options.api, asked)
+        if (isEventStream(content))
+          return streams.serve(reply, content, { accountId: who.accountId, isStillGood: () => stillGood(who, request, options) })
         if (isDownload(content)) return sendDownload(reply, content, request.headers.range)
         return reply.code(200).header('content-type', contentTypeOf(asked.format)).send(rendered(asked.format, content))
       },
     })
   }
   addOtherMethods(app)
+}
+
+/** A key that was revoked, or whose rights have changed, follows no longer; its client may come back with what is left to it. */
+async function stillGood(who: Principal, request: FastifyRequest, options: ServerOptions): Promise<boolean> {
+  const again = await authenticated(options.accounts.authenticate, request.headers.authorization, who.accountId)
+  return isDeepStrictEqual(again, who)
+}
+
+/** Browsers send the header when they come back; who cannot may say it in the address. */
+function lastEventIdOf(request: FastifyRequest): string | null {
+  const header = request.headers['last-event-id']
+  const written = Array.isArray(header) ? header[0] : header
+  return written === undefined || written === '' ? null : written
 }
 
 interface Known {
@@ -215,6 +235,7 @@ function askedBy(request: FastifyRequest, { who, format, options }: Known): Aske
     publicUrl: options.publicUrl(),
     query: queryOf(request.query),
     idempotency: idempotencyOf(request, fields),
+    lastEventId: lastEventIdOf(request),
     now: options.now(),
   }
 }

@@ -26,13 +26,16 @@ function newServer(): FastifyInstance {
   const control = makeFakeControl(() => 0)
   let requests = 0
   return makeServer({
-    api: makeApi({
-      ...control,
-      liveCall: async (...asked) => {
-        await gate
-        return control.liveCall(...asked)
+    api: makeApi(
+      {
+        ...control,
+        liveCall: async (...asked) => {
+          await gate
+          return control.liveCall(...asked)
+        },
       },
-    }, NOTHING_KEPT),
+      NOTHING_KEPT,
+    ),
     accounts: { authenticate: makeKeyring([{ accountId: 'acme' as AccountId, key: 'key', token: 'token' }]), timeZone: () => 'Asia/Kolkata' },
     now: () => 0,
     newId: () => `req${++requests}`,
