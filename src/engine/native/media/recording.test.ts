@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import type { Ear, Hearing, Mouth } from '../../../domain/hearing.ts'
 import type { CallId, LegId, SoundId, TapeId } from '../../../domain/ids.ts'
 import { channelOf, layoutOf } from '../../../media/clips/wav.ts'
 import { decode } from '../../../media/g711.ts'
@@ -25,6 +26,13 @@ const tape = 'tape' as TapeId
 const other = 'other' as TapeId
 const chime = 'chime' as SoundId
 const HZ = { agent: 440, chime: 2130 }
+
+/** Nobody hears anybody, but the tape this leg. */
+const heardByTape = (leg: LegId): Hearing =>
+  new Map<Ear, readonly Mouth[]>([
+    [leg, []],
+    [tape, [leg]],
+  ])
 
 interface Talker {
   readonly heard: Buffer[]
@@ -88,13 +96,7 @@ if (process.argv[2] === CHILD) {
   const plane = makeMediaPlane({ host: HOST, portMin: 20_000, portMax: 29_999 })
   await plane.start()
   await talk(plane, HZ.agent)
-  await plane.setHearing(
-    call,
-    new Map([
-      [agent, []],
-      [tape, [agent]],
-    ]),
-  )
+  await plane.setHearing(call, heardByTape(agent))
   await plane.record({ callId: call, file: process.argv[3] ?? '', tapes: [tape] })
   process.stdout.write('recording\n')
 } else {
@@ -151,13 +153,7 @@ if (process.argv[2] === CHILD) {
       const order = { callId: call, file: join(folder, 'wrong.wav'), tapes: [tape] }
       await assert.rejects(plane.record(order), /no sound/)
       const phone = await talk(plane, HZ.agent)
-      await plane.setHearing(
-        call,
-        new Map([
-          [agent, []],
-          [tape, [agent]],
-        ]),
-      )
+      await plane.setHearing(call, heardByTape(agent))
       await assert.rejects(plane.record({ ...order, file: 'wrong.wav' }), /absolute/)
       await assert.rejects(plane.record({ ...order, tapes: [] }), /one tape or two/)
       await assert.rejects(plane.record({ ...order, tapes: [tape, tape] }), /one tape or two/)
@@ -178,13 +174,7 @@ if (process.argv[2] === CHILD) {
       const second = makeMediaPlane({ host: HOST, portMin: 20_000, portMax: 29_999 })
       await second.start()
       const phone = await talk(second, HZ.agent)
-      await second.setHearing(
-        call,
-        new Map([
-          [agent, []],
-          [tape, [agent]],
-        ]),
-      )
+      await second.setHearing(call, heardByTape(agent))
       const path = join(folder, 'stopped.wav')
       const startedAt = performance.now()
       await second.record({ callId: call, file: path, tapes: [tape] })
@@ -216,13 +206,7 @@ if (process.argv[2] === CHILD) {
       for (let i = 0; i < 5; i++) {
         const [callId, leg] = [`c${i}` as CallId, `l${i}` as LegId]
         const phone = await talk(plane, HZ.agent, callId, leg)
-        await plane.setHearing(
-          callId,
-          new Map([
-            [leg, []],
-            [tape, [leg]],
-          ]),
-        )
+        await plane.setHearing(callId, heardByTape(leg))
         await plane.record({ callId, file: join(folder, `${i}.wav`), tapes: [tape] })
         await plane.close(leg)
         phone.stop()
