@@ -164,7 +164,7 @@ function engineOf({ sip, rtp, trunks, accounts }: Config, log: Log, metrics: Met
   return makeNativeEngine({
     sip,
     rtp,
-    media: metrics.watchMedia(makeMediaPlane({ ...rtp, onTrouble: (message) => log.error({}, message) })),
+    media: metrics.watchMedia(makeMediaPlane({ ...rtp, onTrouble: (message, _legs, call) => log.error(call === null ? {} : { call }, message) })),
     accounts: accounts.map(({ sid, agents, numbers }) => ({ id: sid, agents, numbers: numbers.map((entry) => entry.number) })),
     trunks: trunks.map(trunkSettings),
     parseNumber: addressIn,

@@ -180,6 +180,12 @@ export function endSounds(call: Conversation, now: number): readonly string[] {
   return over.sort((a, b) => endOf(a) - endOf(b)).map(({ id }) => id)
 }
 
+/** As if the call had never been recorded: for one that cannot be kept. */
+export function dropRecording(call: Conversation): void {
+  call.recording = null
+  for (const leg of call.legs.values()) leg.taping = null
+}
+
 /**
  * Begins the call's recording: what each tape hears by the table goes to a channel of its own.
  * @param tapeIds One or two different ones.

@@ -190,6 +190,8 @@ function fakePlane() {
     },
     connect: async () => {},
     setHearing: async () => {},
+    play: async () => {},
+    record: async () => {},
     async close(legId) {
       const last = figures.get(legId) ?? null
       figures.delete(legId)

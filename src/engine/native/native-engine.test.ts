@@ -61,6 +61,8 @@ function makeNotes(): Notes {
     },
     connect: async (leg, agreed) => void terms.set(leg, [...(terms.get(leg) ?? []), agreed]),
     setHearing: async () => {},
+    play: async () => {},
+    record: async () => {},
     async close(leg) {
       openLegs.delete(leg)
       return null

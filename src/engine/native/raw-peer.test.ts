@@ -81,6 +81,8 @@ async function house(silentMs = 60_000, before: House | null = null): Promise<Ho
       open: async () => ({ port: 30_000 }),
       connect: async (_leg, agreed) => void terms.push(agreed),
       setHearing: async () => {},
+      play: async () => {},
+      record: async () => {},
       close: async () => null,
       counters: async () => null,
     },

@@ -25,8 +25,9 @@ export const MAX_RECORDING_MS = 24 * 3_600_000
 /** What is summed up at a time, and how often in one turn: after a stall we catch up gently, so that what waits in sockets still finds its place. */
 const STEP = 20 * SAMPLES_PER_MS
 const MAX_STEPS = 4
-/** One second, as a power of two. */
+/** One second, as a power of two, and the mask that finds a place on it. */
 const RING = 8192
+const PLACE = RING - 1
 const CHUNK = CHUNK_MS * SAMPLES_PER_MS
 const LONGEST = 1024
 
@@ -183,7 +184,7 @@ function write(recording: Recording, strip: Strip, start: number, samples: Int16
   const end = start + samples.length
   while (end > recording.done + RING && !isFull(recording)) giveOut(recording, STEP)
   const skipped = Math.max(0, recording.done - start)
-  for (let i = skipped; i < samples.length; i++) strip.ring[(start + i) % RING] = samples[i] ?? 0
+  for (let i = skipped; i < samples.length; i++) strip.ring[(start + i) & PLACE] = samples[i] ?? 0
   if (skipped < samples.length) strip.end = Math.max(strip.end, end)
 }
 
@@ -201,7 +202,7 @@ function writeClip(recording: Recording, strip: Strip, { samples, repeats, start
 
 /** What a wrong time put behind `start` is not said there. */
 function erase(strip: Strip, start: number): void {
-  for (let place = start; place < strip.end; place++) strip.ring[place % RING] = 0
+  for (let place = start; place < strip.end; place++) strip.ring[place & PLACE] = 0
 }
 
 function giveOut(recording: Recording, count: number): void {
@@ -225,7 +226,7 @@ function giveOut(recording: Recording, count: number): void {
 /** Adds a stretch of a strip and leaves silence behind. */
 function move(ring: Int16Array, place: number, sum: Int32Array, count: number): void {
   for (let i = 0; i < count; i++) {
-    const at = (place + i) % RING
+    const at = (place + i) & PLACE
     sum[i] = (sum[i] ?? 0) + (ring[at] ?? 0)
     ring[at] = 0
   }

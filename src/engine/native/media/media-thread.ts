@@ -8,8 +8,8 @@
  */
 import { Worker } from 'node:worker_threads'
 import type { Hearing } from '../../../domain/hearing.ts'
-import type { CallId, LegId } from '../../../domain/ids.ts'
-import type { LegKind, MediaCounters, MediaPlane, MediaTerms } from '../media-plane.ts'
+import type { CallId, LegId, SoundId } from '../../../domain/ids.ts'
+import type { LegKind, MediaCounters, MediaPlane, MediaTerms, PlayOrder, RecordOrder } from '../media-plane.ts'
 import type { Answer, FromWorker, Order, WorkerOptions } from './media-worker.ts'
 
 export interface MediaPlaneOptions {
@@ -22,8 +22,11 @@ export interface MediaPlaneOptions {
   readonly settleMs?: number
   /** The worker's file, for tests; default `media-worker` beside this file. */
   readonly workerFile?: URL
-  /** A fault of ours, for the log: the sound of these legs is gone. They end by `MediaPlane.start`'s `onLost`. */
-  readonly onTrouble?: (message: string, legIds: readonly LegId[]) => void
+  /**
+   * A fault of ours, for the log: the sound of these legs is gone, and they end by `MediaPlane.start`'s `onLost`. Trouble with the
+   * recording of a call names the call and no legs.
+   */
+  readonly onTrouble?: (message: string, legIds: readonly LegId[], callId: CallId | null) => void
 }
 
 /** A worker that dies more often than this in a minute is not started again. */
@@ -40,6 +43,9 @@ interface Thread {
   readonly options: MediaPlaneOptions
   worker: Worker | null
   onLost: (legIds: readonly LegId[]) => void
+  onPlayed: (callId: CallId, soundId: SoundId) => void
+  /** Copies of clips in memory that both threads see, so that a clip is there once, however many calls play it. */
+  readonly clips: WeakMap<Int16Array, Int16Array>
   isStopping: boolean
   lastId: number
   readonly waiting: Map<number, Waiting>
@@ -54,6 +60,8 @@ export function makeMediaPlane(options: MediaPlaneOptions): MediaPlane {
     options,
     worker: null,
     onLost: () => {},
+    onPlayed: () => {},
+    clips: new WeakMap(),
     isStopping: false,
     lastId: 0,
     waiting: new Map(),
@@ -61,8 +69,9 @@ export function makeMediaPlane(options: MediaPlaneOptions): MediaPlane {
     deaths: [],
   }
   return {
-    start: (onLost = () => {}) => {
+    start: (onLost = () => {}, onPlayed = () => {}) => {
       thread.onLost = onLost
+      thread.onPlayed = onPlayed
       return startWorker(thread)
     },
     open: async (callId: CallId, legId: LegId, legKind: LegKind) => {
@@ -75,6 +84,12 @@ export function makeMediaPlane(options: MediaPlaneOptions): MediaPlane {
     },
     setHearing: async (callId: CallId, hearing: Hearing) => {
       await ask(thread, { kind: 'hearing', callId, table: hearing })
+    },
+    play: async ({ callId, soundId, clip, repeats }: PlayOrder) => {
+      await ask(thread, { kind: 'play', callId, soundId, samples: shared(thread, clip.samples), repeats })
+    },
+    record: async ({ callId, file, tapes }: RecordOrder) => {
+      await ask(thread, { kind: 'record', callId, file, tapes })
     },
     close: async (legId: LegId) => {
       if (thread.worker === null) return null
@@ -130,6 +145,12 @@ function hear(thread: Thread, message: FromWorker): void {
     case 'trouble':
       report(thread, message.message, message.legIds)
       return
+    case 'tape-trouble':
+      thread.options.onTrouble?.(message.message, [], message.callId as CallId)
+      return
+    case 'played':
+      thread.onPlayed(message.callId as CallId, message.soundId as SoundId)
+      return
     case 'done':
       thread.waiting.get(message.id)?.resolve(message.answer)
       thread.waiting.delete(message.id)
@@ -165,8 +186,18 @@ function bury(thread: Thread, worker: Worker, fault: string): void {
 
 function report(thread: Thread, message: string, ids: readonly string[]): void {
   const legIds = ids.map((id) => id as LegId)
-  thread.options.onTrouble?.(message, legIds)
+  thread.options.onTrouble?.(message, legIds, null)
   if (legIds.length > 0) thread.onLost(legIds)
+}
+
+function shared(thread: Thread, samples: Int16Array): Int16Array {
+  if (samples.buffer instanceof SharedArrayBuffer) return samples
+  const known = thread.clips.get(samples)
+  if (known !== undefined) return known
+  const copy = new Int16Array(new SharedArrayBuffer(samples.byteLength))
+  copy.set(samples)
+  thread.clips.set(samples, copy)
+  return copy
 }
 
 function portOf(answer: Answer): number {

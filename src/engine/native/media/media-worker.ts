@@ -8,13 +8,28 @@ import { randomBytes, randomInt } from 'node:crypto'
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { lookup as lookupName } from 'node:dns/promises'
 import { isIP } from 'node:net'
+import { isAbsolute } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { MediaCounters, MediaTerms, LegKind } from '../media-plane.ts'
-import { addLeg, countersOf, makeConversation, removeLeg, setTable, setTerms, type Conversation, type SoundLeg } from '../../../media/conversation.ts'
+import { finish, isFull, takeChunks, type Recording } from '../../../media/clips/tape.ts'
+import {
+  addLeg,
+  countersOf,
+  dropRecording,
+  makeConversation,
+  play,
+  recordCall,
+  removeLeg,
+  setTable,
+  setTerms,
+  type Conversation,
+  type SoundLeg,
+} from '../../../media/conversation.ts'
 import { isSame, type Source } from '../../../media/latch.ts'
 import { arrive, arriveRtcp, report, tick, type Send } from '../../../media/passage.ts'
 import { REPORT_MS } from '../../../media/rtcp.ts'
+import { makeTurns, openTapeFile, type TapeFile } from './tape-file.ts'
 
 export interface WorkerOptions {
   readonly host: string
@@ -27,6 +42,8 @@ export type Order =
   | { readonly kind: 'open'; readonly callId: string; readonly legId: string; readonly legKind: LegKind }
   | { readonly kind: 'connect'; readonly legId: string; readonly terms: MediaTerms }
   | { readonly kind: 'hearing'; readonly callId: string; readonly table: ReadonlyMap<string, readonly string[]> }
+  | { readonly kind: 'play'; readonly callId: string; readonly soundId: string; readonly samples: Int16Array; readonly repeats: boolean }
+  | { readonly kind: 'record'; readonly callId: string; readonly file: string; readonly tapes: readonly string[] }
   | { readonly kind: 'close'; readonly legId: string }
   | { readonly kind: 'counters'; readonly legId: string }
   | { readonly kind: 'stop' }
@@ -37,12 +54,16 @@ export type FromWorker =
   | { readonly kind: 'done'; readonly id: number; readonly answer: Answer }
   | { readonly kind: 'failed'; readonly id: number; readonly message: string }
   | { readonly kind: 'trouble'; readonly message: string; readonly legIds: readonly string[] }
+  | { readonly kind: 'tape-trouble'; readonly message: string; readonly callId: string }
+  | { readonly kind: 'played'; readonly callId: string; readonly soundId: string }
 
 /** The clock's step; every ptime from 10 to 60 ms is made of it. */
 const TICK_MS = 10
 /** Asked of the kernel for each port; it may give less. A second of sound is 10 kB, so this outlasts any stall that matters. */
 const RECEIVE_BUFFER_BYTES = 256 * 1024
 const CNAME_BYTES = 9
+/** How long the thread's end waits for recordings to be closed. */
+const LAST_WRITES_MS = 3_000
 
 interface Ports {
   readonly callId: string
@@ -61,6 +82,11 @@ interface Ports {
 const options = workerData as WorkerOptions
 const calls = new Map<string, Conversation>()
 const legs = new Map<string, Ports>()
+/** By call, what is being recorded. */
+const tapes = new Map<string, { readonly recording: Recording; readonly file: TapeFile }>()
+const turns = makeTurns()
+/** Files of calls that are over. */
+const closing = new Set<Promise<void>>()
 /** Even ports that are bound or being bound. */
 const taken = new Set<number>()
 let timer: NodeJS.Timeout | null = null
@@ -97,12 +123,20 @@ async function obey(order: Order): Promise<Answer> {
       if (call !== undefined) guard(order.callId, () => setTable(call, order.table, now()))
       return null
     }
+    case 'play': {
+      const call = calls.get(order.callId)
+      if (call !== undefined) play(call, order.soundId, order, now())
+      return null
+    }
+    case 'record':
+      return await record(order.callId, order.file, order.tapes)
     case 'close':
       return await close(order.legId)
     case 'counters':
       return counters(order.legId)
     case 'stop':
       await Promise.all([...legs.keys()].map(close))
+      await Promise.race([Promise.all(closing), new Promise((resolve) => setTimeout(resolve, LAST_WRITES_MS))])
       return null
   }
 }
@@ -158,12 +192,51 @@ async function close(legId: string): Promise<MediaCounters | null> {
   const goodbye = report(leg, now(), true)
   // The port must be freed also in a call that had a fault.
   guard(callId, () => removeLeg(call, leg, now()))
-  if (call.legs.size === 0) calls.delete(callId)
+  if (call.legs.size === 0) {
+    calls.delete(callId)
+    endRecording(callId)
+  }
   if (goodbye !== null) await sent(ports.rtcp, goodbye.bytes, goodbye.to.port, goodbye.to.host)
   await Promise.all([closed(ports.rtp), closed(ports.rtcp)])
   taken.delete(ports.port)
   if (calls.size === 0) stopClock()
   return last
+}
+
+/** The timeline begins with the order; the answer says that the file is there. */
+async function record(callId: string, path: string, tapeIds: readonly string[]): Promise<null> {
+  const call = calls.get(callId)
+  if (call === undefined) throw new Error('this call has no sound that could be recorded')
+  if (!isAbsolute(path)) throw new Error('the file of a recording is an absolute path')
+  const recording = recordCall(call, tapeIds, now())
+  const onTrouble = (message: string): void => tell({ kind: 'tape-trouble', message, callId })
+  const file = openTapeFile({ path, channels: tapeIds.length === 2 ? 2 : 1, turns, onTrouble })
+  tapes.set(callId, { recording, file })
+  try {
+    await file.opened
+  } catch (error) {
+    // A call that ended meanwhile may have a successor of the same name.
+    if (tapes.get(callId)?.file === file) tapes.delete(callId)
+    if (call.recording === recording) dropRecording(call)
+    throw error
+  }
+  return null
+}
+
+/** What was said up to now goes into the file, and that is it. */
+function endRecording(callId: string): void {
+  const tape = tapes.get(callId)
+  if (tape === undefined) return
+  tapes.delete(callId)
+  try {
+    finish(tape.recording, now())
+  } catch (error) {
+    // The call may have had its fault here; what it left is kept.
+    tell({ kind: 'tape-trouble', message: `a recording ended early: ${String(error)}`, callId })
+  }
+  tape.file.take(takeChunks(tape.recording))
+  const closed = tape.file.close().finally(() => closing.delete(closed))
+  closing.add(closed)
 }
 
 /** A fault in one call must not silence the others: the call falls silent and the main thread hears of it. */
@@ -175,6 +248,7 @@ function guard(callId: string, step: () => void): void {
     const legIds = [...(calls.get(callId)?.legs.keys() ?? [])]
     for (const legId of legIds) legs.get(legId)?.rtp.removeAllListeners('message')
     calls.delete(callId)
+    endRecording(callId)
     tell({ kind: 'trouble', message, legIds })
   }
 }
@@ -193,7 +267,14 @@ function stopClock(): void {
 /** Timers drift; the next turn is always set on the grid, and what a stall missed is for `tick` to skip. */
 function turn(): void {
   const at = now()
-  for (const [callId, call] of calls) guard(callId, () => tick(call, at, send))
+  for (const [callId, call] of calls)
+    guard(callId, () => {
+      for (const soundId of tick(call, at, send)) tell({ kind: 'played', callId, soundId })
+    })
+  for (const [callId, { recording, file }] of tapes) {
+    file.take(takeChunks(recording))
+    if (isFull(recording)) endRecording(callId)
+  }
   for (const ports of legs.values()) {
     guard(ports.callId, () => {
       settle(ports, at)
