@@ -48,6 +48,7 @@ test('[C8] [C9] [C10] every refusal of the server has its code here', () => {
 const OTHERS: readonly (readonly [number, string | null, RefusalCode])[] = [
   [403, 'Your account is not yet KYC compliant', 'forbidden'],
   [404, null, 'not-found'],
+  [404, 'Invalid Parameter: To is missing or invalid', 'not-found'],
   [402, null, 'refused'],
   [418, 'toString', 'refused'],
   [400, 'constructor', 'bad-request'],
