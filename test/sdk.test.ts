@@ -168,6 +168,17 @@ async function all<T>(items: AsyncIterable<T>): Promise<readonly T[]> {
   return found
 }
 
+test('the README of the SDK names every code that an error may have', () => {
+  const unions = readFileSync(join(root, 'sdk/src/errors.ts'), 'utf8').split('/** What is known of a failure. */')[0] ?? ''
+  const codes = [...unions.matchAll(/\| '([a-z-]+)'|= '([a-z-]+)'/g)].map(([, code, first]) => code ?? first ?? '')
+  assert.ok(codes.length >= 25)
+  const readme = readFileSync(join(root, 'sdk/README.md'), 'utf8')
+  assert.deepEqual(
+    codes.filter((code) => !readme.includes(`\`${code}\``)),
+    [],
+  )
+})
+
 describe('packed, and installed where there is nothing else', () => {
   let folder: string
   const npm = (cwd: string, ...args: readonly string[]): string =>

@@ -107,6 +107,8 @@ test('while one secret replaces another, either signature and either secret will
   for (const secret of [SECRET, OLDER, [OTHER, SECRET], [OLDER, OTHER], [OTHER, OTHER, OLDER]])
     assert.equal(await judged({ headers: both, secret }), 'verified')
   assert.equal(await judged({ headers: both, secret: OTHER }), 'wrong-signature')
+  const twice = `${signed(BODY).headers['webhook-signature']} ${signed(BODY).headers['webhook-signature']}`
+  assert.equal(await judged({ headers: { ...both, 'webhook-signature': twice } }), 'verified')
 })
 
 test('signatures of other kinds beside ours are passed over', async () => {

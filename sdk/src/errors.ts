@@ -5,7 +5,7 @@
  * the sentences to the letter, so this file, and nothing else, reads them: what it does not know it names after the status.
  */
 
-/** What the server refuses. `forbidden` and `refused` are a 403 and another 4xx with a sentence that this version does not know. */
+/** What the server refuses. `forbidden`, `conflict` and `refused` are a 403, a 409 and another 4xx with a sentence that this version does not know. */
 export type RefusalCode =
   | 'invalid-parameter'
   | 'bad-request'
@@ -23,6 +23,7 @@ export type RefusalCode =
   | 'method-not-allowed'
   | 'request-timeout'
   | 'idempotency-mismatch'
+  | 'conflict'
   | 'too-large'
   | 'uri-too-long'
   | 'unsupported-media-type'
@@ -43,7 +44,7 @@ export interface Failure {
   /** HTTP status; 0 when there was no answer. */
   readonly status: number
   readonly message: string
-  /** For `invalid-parameter` its name, e.g. `PhoneNumber`; else null. */
+  /** For `invalid-parameter` its name, e.g. `PhoneNumber`; for `right-missing` the right's, when the server names it; else null. */
   readonly parameter: string | null
   /** Seconds to wait, if the server said so. */
   readonly retryAfterS: number | null
@@ -64,7 +65,7 @@ export class EarshotError extends Error {
   readonly code: EarshotErrorCode
   /** HTTP status of the last answer; 0 when there was none. */
   readonly status: number
-  /** For `invalid-parameter` its name, e.g. `PhoneNumber`; else null. */
+  /** For `invalid-parameter` its name, e.g. `PhoneNumber`; for `right-missing` the right's, when the server names it; else null. */
   readonly parameter: string | null
   /** Seconds to wait before the next try, if the server said so; it was longer than this client waits, or tries were used up. */
   readonly retryAfterS: number | null
@@ -95,7 +96,7 @@ const SENTENCES: Readonly<Record<string, RefusalCode>> = {
   'Call cannot be made: your account may not dial this destination': 'destination-not-allowed',
   'Leg cannot be created: the call already has as many monitor legs as your account allows': 'too-many-monitors',
   'Leg cannot be created: the call already has as many legs as are allowed': 'too-many-legs',
-  'Your API key does not have the right to do this': 'right-missing',
+  'Idempotency-Key was already used with another request': 'idempotency-mismatch',
 }
 
 const STATUSES: Readonly<Record<number, RefusalCode>> = {
@@ -105,7 +106,7 @@ const STATUSES: Readonly<Record<number, RefusalCode>> = {
   404: 'not-found',
   405: 'method-not-allowed',
   408: 'request-timeout',
-  409: 'idempotency-mismatch',
+  409: 'conflict',
   413: 'too-large',
   414: 'uri-too-long',
   415: 'unsupported-media-type',
@@ -116,13 +117,19 @@ const STATUSES: Readonly<Record<number, RefusalCode>> = {
   504: 'unavailable',
 }
 
-const PARAMETER = /^Invalid Parameter: (\S+) is missing or invalid$/
+/** Sentences that hold a name. */
+const NAMING: readonly (readonly [RegExp, number, RefusalCode])[] = [
+  [/^Invalid Parameter: (\S+) is missing or invalid$/, 400, 'invalid-parameter'],
+  [/^Your API key does not have the right to do this(?:: (\S+))?$/, 403, 'right-missing'],
+]
 
 /** What a refusal means. @param message The envelope's sentence; null when the answer has no envelope, as a proxy's has none. */
 export function refusal(status: number, message: string | null, retryAfterS: number | null): Failure {
-  const parameter = (status === 400 && PARAMETER.exec(message ?? '')?.[1]) || null
-  const sentence = message !== null && Object.hasOwn(SENTENCES, message) ? SENTENCES[message] : undefined
-  const byStatus = STATUSES[status] ?? (status >= 500 ? 'internal' : 'refused')
-  const code = parameter === null ? (sentence ?? byStatus) : 'invalid-parameter'
-  return { code, status, message: message ?? `HTTP ${status}`, parameter, retryAfterS }
+  const known = { status, message: message ?? `HTTP ${status}`, retryAfterS }
+  for (const [pattern, of, code] of NAMING) {
+    const match = of === status ? pattern.exec(known.message) : null
+    if (match) return { ...known, code, parameter: match[1] ?? null }
+  }
+  const sentence = Object.hasOwn(SENTENCES, known.message) ? SENTENCES[known.message] : undefined
+  return { ...known, code: sentence ?? STATUSES[status] ?? (status >= 500 ? 'internal' : 'refused'), parameter: null }
 }

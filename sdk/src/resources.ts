@@ -132,6 +132,18 @@ export interface ConnectParameters extends CallbackParameters {
   readonly TimeOut?: number | undefined
   /** Talk limit, seconds: 1 to 14400, the default. */
   readonly TimeLimit?: number | undefined
+  /** What `From` hears while `To` rings: the address of a WAV file. */
+  readonly WaitUrl?: string | undefined
+  /** What is played before the two are connected: the address of a WAV file. */
+  readonly StartPlaybackValueNew?: string | undefined
+  /** Who hears it; default `Callee`. */
+  readonly StartPlaybackToNew?: 'Callee' | 'Both' | undefined
+  /** Whether the call is recorded; `RecordingUrl` then says where it is. A whisper is in no recording. */
+  readonly Record?: boolean | undefined
+  /** One channel for both parties, the default, or one for each. */
+  readonly RecordingChannels?: 'single' | 'dual' | undefined
+  /** How often `From` is rung again when nobody picks up: 0 to 3. */
+  readonly MaxRetries?: number | undefined
 }
 
 export interface MonitorParameters extends CallbackParameters {
