@@ -18,6 +18,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   domain: ['domain/account'],
   'domain/account': ['domain'],
   contract: [...DOMAIN],
+  'contract/access': [...DOMAIN, 'contract'],
   sip: [],
   media: [],
   engine: [...DOMAIN],
@@ -25,14 +26,18 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'engine/asterisk': ['engine', ...DOMAIN],
   phone: ['sip', 'media'],
   store: [...DOMAIN],
+  'store/access': [...DOMAIN, 'store'],
   webhooks: [...DOMAIN, 'contract', 'store'],
-  control: [...DOMAIN, 'store', 'webhooks', 'engine/engine.ts'],
-  http: [...DOMAIN, 'contract', 'control'],
-  commands: [...DOMAIN, 'sip', 'engine/native', 'store', 'webhooks', 'config.ts', 'config-schema.ts', 'mask.ts', 'chance.ts'],
+  control: [...DOMAIN, 'store', 'webhooks', 'engine/engine.ts', 'control/access'],
+  'control/access': [...DOMAIN, 'store', 'store/access'],
+  http: [...DOMAIN, 'contract', 'contract/access', 'control', 'http/access'],
+  'http/access': [...DOMAIN, 'contract', 'http'],
+  commands: [...DOMAIN, 'sip', 'engine/native', 'store', 'webhooks', 'config.ts', 'config-schema.ts', 'mask.ts', 'chance.ts', 'commands/access'],
+  'commands/access': [...DOMAIN, 'store', 'store/access', 'control/access', 'commands', 'config.ts', 'chance.ts'],
   metrics: [...DOMAIN, 'engine/native/media-plane.ts', 'store/outbox.ts'],
 }
 /** Rooms without clock, chance, socket, environment and log. */
-export const PURE_ROOMS = ['domain', 'domain/account', 'contract', 'sip', 'media']
+export const PURE_ROOMS = ['domain', 'domain/account', 'contract', 'contract/access', 'sip', 'media']
 /** Rooms that need no package at all. */
 const BARE_ROOMS = ['domain', 'domain/account', 'sip', 'media']
 const ROOT = '(root)'
