@@ -30,7 +30,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   webhooks: [...DOMAIN, 'contract', 'store'],
   control: [...DOMAIN, 'store', 'webhooks', 'engine/engine.ts', 'control/access'],
   'control/access': [...DOMAIN, 'store', 'store/access'],
-  http: [...DOMAIN, 'contract', 'contract/access', 'control', 'http/access'],
+  http: [...DOMAIN, 'contract', 'contract/access', 'control', 'control/access', 'http/access'],
   'http/access': [...DOMAIN, 'contract', 'http'],
   commands: [...DOMAIN, 'sip', 'engine/native', 'store', 'webhooks', 'config.ts', 'config-schema.ts', 'mask.ts', 'chance.ts', 'commands/access'],
   'commands/access': [...DOMAIN, 'store', 'store/access', 'control/access', 'commands', 'config.ts', 'chance.ts'],

@@ -8,7 +8,7 @@ import { SCOPES } from '../domain/account/rights.ts'
 import type { AccountId, KeyId } from '../domain/ids.ts'
 import { listCalls, saveCall } from '../store/calls.ts'
 import { makeApi } from '../control/api.ts'
-import { makeFakeControl } from './fake-control.ts'
+import { makeFakeControl, NO_KEYS } from './fake-control.ts'
 import { makeServer } from './server.ts'
 
 const NOW = Date.UTC(2026, 10, 22, 12)
@@ -36,7 +36,7 @@ for (const kind of testServers()) {
       const accountId = sampleId() as AccountId
       const nothing = (): void => {}
       const app = makeServer({
-        api: makeApi({ ...makeFakeControl(() => now), calls: (id, query) => listCalls(sql, id, query) }),
+        api: makeApi({ ...makeFakeControl(() => now), calls: (id, query) => listCalls(sql, id, query) }, { keys: NO_KEYS }),
         accounts: { authenticate: async () => ({ accountId, keyId: 'key' as KeyId, scopes: SCOPES, agents: null }), timeZone: () => ZONE },
         now: () => now,
         newId: sampleId,

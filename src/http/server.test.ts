@@ -9,7 +9,7 @@ import type { Address } from '../domain/address.ts'
 import { DomainError } from '../domain/errors.ts'
 import type { AccountId, CallId, LegId } from '../domain/ids.ts'
 import { makeKeyring } from './auth.ts'
-import { type FakeControl, makeFakeControl } from './fake-control.ts'
+import { type FakeControl, makeFakeControl, NO_KEYS } from './fake-control.ts'
 import { makeServer, type ServerOptions } from './server.ts'
 
 const ACME = '/v1/Accounts/acme'
@@ -40,7 +40,7 @@ function serverOn(over: Control, limits: NonNullable<ServerOptions['limits']> = 
   let requests = 0
   const note = (fields: Readonly<Record<string, unknown>>, message: string): void => void lines.push({ ...fields, message })
   return makeServer({
-    api: makeApi(over),
+    api: makeApi(over, { keys: NO_KEYS }),
     limits,
     now: () => now,
     newId: () => `req${++requests}`,
@@ -713,7 +713,14 @@ test('one line a request goes to the log, with ids and without numbers, addresse
     [200, 200, 200, 404, 404, 400, 403],
   )
   const { request, ms, ...rest } = lines[2] ?? assert.fail('no third line')
-  assert.deepEqual(rest, { method: 'POST', route: '/v1/Accounts/:accountSid/Calls/:callSid/Legs', status: 200, call: callId, message: 'request' })
+  assert.deepEqual(rest, {
+    method: 'POST',
+    route: '/v1/Accounts/:accountSid/Calls/:callSid/Legs',
+    status: 200,
+    key: 'key',
+    call: callId,
+    message: 'request',
+  })
   assert.equal(typeof ms, 'number')
   assert.equal(request, 'req3')
 })
@@ -721,7 +728,7 @@ test('one line a request goes to the log, with ids and without numbers, addresse
 test('whoever counts is told of every answer: by the route as it was declared, and of what has none', async () => {
   const answered: unknown[] = []
   const counted = makeServer({
-    api: makeApi(control),
+    api: makeApi(control, { keys: NO_KEYS }),
     now: () => now,
     newId: () => 'r',
     log: { info: () => {}, error: () => {} },
