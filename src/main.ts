@@ -137,9 +137,9 @@ interface OpenedKeys {
 async function openKeys(config: Config, database: Database, log: Log): Promise<OpenedKeys> {
   const hasher = makeTokenHasher()
   const now = Date.now
-  const keyring = makeKeyring({ sql: database.sql, hasher, now, log })
   const inFile = makeConfiguredKeyring(config.accounts.flatMap(({ sid, keys }) => keys.map((entry) => ({ accountId: sid, ...entry }))))
   const accounts = new Map(accountsOf(config).map((account) => [account.id, account]))
+  const keyring = makeKeyring({ sql: database.sql, hasher, isAccount: (id) => accounts.has(id), now, log })
   const onChanged = keyring.forget
   return {
     keys: makeKeyDesk({ database, hasher, accounts, configured: keysOf(config), newKeyId, newToken: newApiToken, now, onChanged }),

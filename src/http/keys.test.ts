@@ -40,7 +40,7 @@ beforeEach(async () => {
 function serverWith(change: Partial<Pick<ServerOptions, 'limits' | 'trustProxy'>>): FastifyInstance {
   const cheap = makeTokenHasher({ cost: { N: 16, r: 1, p: 1 } })
   const hasher: typeof cheap = { ...cheap, matches: (...pair) => ((hashes += 1), cheap.matches(...pair)) }
-  const keyring = makeKeyring({ sql: opened.database.sql, hasher, now: () => now, log: silent })
+  const keyring = makeKeyring({ sql: opened.database.sql, hasher, isAccount: () => true, now: () => now, log: silent })
   const inFile = makeConfiguredKeyring([{ accountId: ACME, key: 'root', token: 'root-token' }])
   const root = { id: 'root' as KeyId, accountId: ACME, name: '', source: 'configuration', scopes: SCOPES, agents: null, createdBy: null } as const
   const keys = makeKeyDesk({

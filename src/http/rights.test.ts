@@ -101,7 +101,7 @@ before(async () => {
   opened = await openTestDatabase()
   control = makeFakeControl(() => now)
   const hasher = makeTokenHasher({ cost: { N: 16, r: 1, p: 1 } })
-  const keyring = makeKeyring({ sql: opened.database.sql, hasher, now: () => now, log: silent })
+  const keyring = makeKeyring({ sql: opened.database.sql, hasher, isAccount: () => true, now: () => now, log: silent })
   const accounts = new Map([ACME, ZENITH].map((id) => [id, { agents: ['priya'] }]))
   const onChanged = keyring.forget
   desk = makeKeyDesk({ database: opened.database, hasher, accounts, configured: [], newKeyId, newToken: newApiToken, now: () => now, onChanged })

@@ -48,7 +48,7 @@ beforeEach(() => {
   now = T0
   hashes = 0
   statements = []
-  keyring = makeKeyring({ sql, hasher, now: () => now, log: silent })
+  keyring = makeKeyring({ sql, hasher, isAccount: (id) => id === ACME, now: () => now, log: silent })
   desk = deskOn(opened.database, (id) => keyring.forget(id))
 })
 
@@ -62,6 +62,17 @@ test('a key and its token prove the account, the rights and the limits that it w
   assert.match(id, /^ek_[0-9a-z]{24}$/)
   assert.match(token, /^et_[0-9a-z]{52}$/)
   assert.deepEqual(await keyring.authenticate(id, token), { accountId: ACME, keyId: id, scopes: ['calls.read', 'monitor.barge'], agents: ['priya'] })
+})
+
+test('keys of an account that the configuration no longer has prove nothing', async () => {
+  const zenith = 'zenith' as AccountId
+  const there = makeKeyDesk({
+    ...{ database: opened.database, hasher, accounts: new Map([[zenith, { agents: [] }]]), configured: [] },
+    ...{ newKeyId, newToken: newApiToken, now: () => now, onChanged: () => {} },
+  })
+  const { key, token } = await there.create(zenith, null, wanted, null)
+  assert.equal(await keyring.authenticate(key.id, token ?? ''), null)
+  assert.equal(keyring.remembered(key.id, token ?? ''), null)
 })
 
 test('another token, another key’s, none, and a key that does not exist prove nothing, and cost one hash each', async () => {
@@ -130,6 +141,7 @@ test('who is being looked at while the key is revoked is not remembered for it',
   let revoked: Promise<unknown> = Promise.resolve()
   const slow = makeKeyring({
     sql,
+    isAccount: () => true,
     now: () => now,
     log: silent,
     hasher: {
@@ -215,6 +227,7 @@ test('a database that is away is an error for those who must ask it, and none fo
   const lone = makeKeyring({
     sql: { query: (...all) => (away ? Promise.reject(new Error('away')) : opened.database.sql.query(...all)) },
     hasher,
+    isAccount: () => true,
     now: () => now,
     log: silent,
   })

@@ -8,7 +8,7 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import { keyStatus } from '../../domain/account/keys.ts'
 import type { Principal } from '../../domain/account/rights.ts'
-import type { KeyId } from '../../domain/ids.ts'
+import type { AccountId, KeyId } from '../../domain/ids.ts'
 import { KEY_CHANNEL, keyVersions, loadKey, noteKeyUse, type StoredKey } from '../../store/access/keys.ts'
 import type { Database, Listening, Log, Sql } from '../../store/database.ts'
 import type { TokenHasher } from './token-hash.ts'
@@ -25,6 +25,8 @@ const USE_NOTED_MS = 60_000
 export interface KeyringOptions {
   readonly sql: Sql
   readonly hasher: TokenHasher
+  /** Whether there still is such an account: keys of one that the configuration no longer has are worth nothing. */
+  readonly isAccount: (accountId: AccountId) => boolean
   /** Epoch ms. */
   readonly now: () => number
   readonly log: Pick<Log, 'error'>
@@ -51,7 +53,7 @@ interface Remembered {
 /** What proves a principal, and for how long it can. */
 type Proof = Remembered | null
 
-export function makeKeyring({ sql, hasher, now, log }: KeyringOptions): Keyring {
+export function makeKeyring({ sql, hasher, isAccount, now, log }: KeyringOptions): Keyring {
   const secret = randomBytes(32)
   const pairs = new Map<string, Remembered>()
   const asking = new Map<string, Promise<Proof>>()
@@ -72,7 +74,8 @@ export function makeKeyring({ sql, hasher, now, log }: KeyringOptions): Keyring 
     const since = changes
     const stored = await loadKey(sql, key as KeyId)
     const proof = await proofBy(hasher, stored, token, now)
-    if (proof && since === changes) remember(pairs, pair, proof, REMEMBERED_PAIRS)
+    if (!proof || !isAccount(proof.who.accountId)) return null
+    if (since === changes) remember(pairs, pair, proof, REMEMBERED_PAIRS)
     return proof
   }
 
