@@ -80,6 +80,7 @@ First steps:
 
 Day by day:
   $ earshot calls list --live                 who talks, masked; also: calls show, and --json everywhere
+  $ earshot keys create --scope all           a key and its token for the API; also: list, rotate, revoke
   $ earshot callbacks list                    what no receiver accepted; callbacks replay sends it again
 
 Any value of the configuration may be taken from the environment: token: \${EARSHOT_TOKEN}

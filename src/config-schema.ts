@@ -6,6 +6,8 @@
  */
 import { isIP, isIPv4, isIPv6 } from 'node:net'
 import { z } from 'zod'
+import ipaddr from 'ipaddr.js'
+import { SCOPES } from './domain/account/rights.ts'
 import { clientAddress, type Address } from './domain/address.ts'
 import type { AccountId } from './domain/ids.ts'
 import { parseAllowRule } from './webhooks/allow-rule.ts'
@@ -102,18 +104,31 @@ const callbackSecret = text('whsec_…').refine(isSecret, {
   error: 'must be whsec_ and 24 to 64 bytes in base64; make one with: echo "whsec_$(head -c 32 /dev/urandom | base64)"',
 })
 
+const scope = choice(['all', ...SCOPES])
+
+const key = section({
+  key: text('my-key').regex(/^[^:\s]{1,255}$/, { error: 'may not hold a colon or a space, at most 255 characters; write e.g. my-key' }),
+  token: text('${EARSHOT_TOKEN}').regex(/^\S{1,255}$/, { error: 'must be 1 to 255 characters without spaces; write e.g. ${EARSHOT_TOKEN}' }),
+  scopes: list(scope, '- calls.read')
+    .min(1, { error: 'may not be empty: such a key could do nothing; leave it out for all, or write e.g. [calls.read, monitor.listen]' })
+    .default(['all'])
+    .transform((written) => SCOPES.filter((known) => written.includes('all') || written.includes(known))),
+  agents: list(name('priya'), '- priya')
+    .min(1, { error: 'may not be empty: such a key would see no call; leave it out for all, or write e.g. [priya]' })
+    .nullable()
+    .default(null),
+})
+
+const proxy = text('127.0.0.1').refine((value) => ipaddr.isValidCIDR(value) || (isIP(value) !== 0 && !isWildcard(value)), {
+  error: 'must be the address or block of a proxy; write e.g. 127.0.0.1 or 10.0.0.0/8',
+})
+
 const account = section({
   sid: name('mycompany')
     .refine((value) => !value.endsWith('.json'), { error: 'may not end in .json; write e.g. mycompany' })
     .transform((value) => value as AccountId),
   timeZone: timeZone.default('Asia/Kolkata'),
-  keys: list(
-    section({
-      key: text('my-key').regex(/^[^:\s]{1,255}$/, { error: 'may not hold a colon or a space, at most 255 characters; write e.g. my-key' }),
-      token: text('${EARSHOT_TOKEN}').regex(/^\S{1,255}$/, { error: 'must be 1 to 255 characters without spaces; write e.g. ${EARSHOT_TOKEN}' }),
-    }),
-    '- {key: my-key, token: "${EARSHOT_TOKEN}"}',
-  ).default([]),
+  keys: list(key, '- {key: my-key, token: "${EARSHOT_TOKEN}"}').default([]),
   numbers: list(accountNumber, '- "+918040000000"').default([]),
   agents: list(
     section({ name: name('priya'), password: text('${PRIYA_PASSWORD}').min(1, { error: 'may not be empty; write e.g. ${PRIYA_PASSWORD}' }) }),
@@ -178,6 +193,7 @@ export const configSchema = section({
     host: host.default('127.0.0.1'),
     port: integer(0, MAX_PORT, 8080).default(8080),
     publicUrl: publicUrl.nullable().default(null),
+    trustProxy: list(proxy, '- 127.0.0.1').default([]),
   }).prefault({}),
   sip: section({
     host: literalHost('127.0.0.1').default('127.0.0.1'),
@@ -199,8 +215,15 @@ export const configSchema = section({
       .max(MAX_RETRIES, { error: `may hold at most ${MAX_RETRIES} waits` })
       .default([5, 60, 300, 900, 3600, 21_600]),
   }).prefault({}),
-  limits: section({ writesPerMinute: integer(1, 1_000_000, 200).default(200) }).prefault({}),
-  recordings: section({ folder: text('./recordings').min(1, { error: 'may not be empty; write e.g. ./recordings' }).default('./recordings') }).prefault({}),
+  recordings: section({
+    folder: text('./recordings').min(1, { error: 'may not be empty; write e.g. ./recordings' }).default('./recordings'),
+  }).prefault({}),
+  limits: section({
+    writesPerMinute: integer(1, 1_000_000, 200).default(200),
+    readsPerMinute: integer(1, 10_000_000, 1200).default(1200),
+    requestsPerMinute: integer(1, 100_000_000, 6000).default(6000),
+    failuresPerMinute: integer(1, 1_000_000, 10).default(10),
+  }).prefault({}),
   metrics: section({ host: host.default('127.0.0.1'), port: integer(0, MAX_PORT, 9464).default(9464) })
     .nullable()
     .default(null),

@@ -5,9 +5,12 @@
  * (drain) the other way round: no new calls, live ones are hung up and recorded, their callbacks get a chance to go out,
  * then everything closes.
  */
-import { hexDigest, newId, newToken } from './chance.ts'
-import { accountsOf, type Config, dialRulesOf, type TrunkConfig } from './config.ts'
+import { hexDigest, newApiToken, newId, newKeyId, newToken } from './chance.ts'
+import { accountsOf, type Config, dialRulesOf, keysOf, type TrunkConfig } from './config.ts'
 import { addressIn } from './contract/numbers.ts'
+import { type KeyDesk, makeKeyDesk } from './control/access/key-desk.ts'
+import { makeKeyring, watchKeys } from './control/access/keyring.ts'
+import { makeTokenHasher } from './control/access/token-hash.ts'
 import { makeApi } from './control/api.ts'
 import { type ControlOptions, makeControl } from './control/control.ts'
 import { type Feed, makeFeed } from './control/feed.ts'
@@ -17,12 +20,12 @@ import type { AccountId } from './domain/ids.ts'
 import { makeMediaPlane } from './engine/native/media/media-thread.ts'
 import { makeNativeEngine, type NativeEngine } from './engine/native/native-engine.ts'
 import type { TrunkSettings } from './engine/native/routing.ts'
-import { makeKeyring } from './http/auth.ts'
-import { makeServer } from './http/server.ts'
+import { makeKeyring as makeConfiguredKeyring } from './http/auth.ts'
+import { makeServer, type ServerOptions } from './http/server.ts'
 import type { Log } from './log.ts'
 import { listenForReaders } from './metrics/listener.ts'
 import { makeMetrics, type Metrics } from './metrics/metrics.ts'
-import { openDatabase } from './store/database.ts'
+import { type Database, openDatabase } from './store/database.ts'
 import { keepUp } from './store/nodes.ts'
 import { callbackBacklog } from './store/outbox.ts'
 import { callbackSecret } from './store/secrets.ts'
@@ -109,12 +112,14 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
 
   if (config.metrics !== null) opened.push(await openReading(config.metrics, metrics, log))
   let state: 'ready' | 'draining' = 'ready'
-  const authenticate = makeKeyring(config.accounts.flatMap(({ sid, keys }) => keys.map((entry) => ({ accountId: sid, ...entry }))))
+  const { keys, who, stop: stopWatchingKeys } = await openKeys(config, database, log)
+  opened.push(stopWatchingKeys)
   const server = makeServer({
-    api: makeApi(metrics.watchModes(control), { recordings, feed }),
-    accounts: { authenticate, timeZone },
+    api: makeApi(metrics.watchModes(control), { keys, recordings, feed }),
+    accounts: { ...who, timeZone },
     publicUrl: () => publicUrl,
     limits: config.limits,
+    trustProxy: config.http.trustProxy,
     now,
     newId,
     log,
@@ -143,6 +148,27 @@ const watchedBy = (metrics: Metrics, feed: Feed): Pick<ControlOptions, 'onChange
 })
 
 const urlOf = (host: string, port: number): string => `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+
+interface OpenedKeys {
+  readonly keys: KeyDesk
+  readonly who: Pick<ServerOptions['accounts'], 'authenticate' | 'remembered'>
+  stop(): Promise<void>
+}
+
+/** The keys of the file first; whatever they do not prove costs a hash, whether or not the key is known. */
+async function openKeys(config: Config, database: Database, log: Log): Promise<OpenedKeys> {
+  const hasher = makeTokenHasher()
+  const now = Date.now
+  const inFile = makeConfiguredKeyring(config.accounts.flatMap(({ sid, keys }) => keys.map((entry) => ({ accountId: sid, ...entry }))))
+  const accounts = new Map(accountsOf(config).map((account) => [account.id, account]))
+  const keyring = makeKeyring({ sql: database.sql, hasher, isAccount: (id) => accounts.has(id), now, log })
+  const onChanged = keyring.forget
+  return {
+    keys: makeKeyDesk({ database, hasher, accounts, configured: keysOf(config), newKeyId, newToken: newApiToken, now, onChanged }),
+    who: { authenticate: async (key, token) => (await inFile(key, token)) ?? keyring.authenticate(key, token), remembered: keyring.remembered },
+    stop: await watchKeys(database, keyring, log),
+  }
+}
 
 const onMetricsTrouble =
   (log: Log) =>

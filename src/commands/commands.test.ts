@@ -225,7 +225,7 @@ describe('commands on data that is not as it should be', () => {
     assert.match(err.join('\n'), /^there is no data in .*fresh yet; earshot serve or earshot migrate makes it$/)
     assert.match((await earshot('doctor', '-c', file)).out, /^ok +database +PostgreSQL \d+ is here and runs/m)
     await assert.rejects(access(join(place, 'fresh')))
-    assert.match((await earshot('migrate', '-c', file, '--json')).out, /"made": \[\s*"001-calls"/)
+    assert.match((await earshot('migrate', '-c', file, '--json')).out, /"made": \[\s*"001-calls",\s*"004-keys"/)
     assert.equal((await earshot('calls', 'list', '-c', file)).out, 'No calls yet.')
   })
 
@@ -234,13 +234,13 @@ describe('commands on data that is not as it should be', () => {
     try {
       const file = await configured(`sip: {port: 0}\ndata: "${opened.url.replace('@/', '@localhost/')}"\n`)
       const { sql } = opened.database
-      const tables = ['call', 'leg', 'callback', 'idempotency', 'node', 'callback_secret']
+      const tables = ['call', 'leg', 'callback', 'idempotency', 'node', 'callback_secret', 'api_key']
       await sql.query(`drop table ${tables.join(', ')}, migration`)
-      assert.match((await earshot('callbacks', 'list', '-c', file)).err.join(), /not up to date \(001-calls missing\); run: earshot migrate --config/)
+      assert.match((await earshot('callbacks', 'list', '-c', file)).err.join(), /not up to date \(001-calls, 004-keys missing\); run: earshot migrate --config/)
       const { code, out } = await earshot('doctor', '-c', file)
-      assert.match(out, /^warning +database .*lack 001-calls\n +→ The next start makes them/m)
+      assert.match(out, /^warning +database .*lack 001-calls, 004-keys\n +→ The next start makes them/m)
       assert.equal(code, 0)
-      assert.equal((await earshot('migrate', '-c', file)).out, 'Made 001-calls. The tables are up to date.')
+      assert.equal((await earshot('migrate', '-c', file)).out, 'Made 001-calls, 004-keys. The tables are up to date.')
       assert.equal((await earshot('callbacks', 'list', '-c', file)).out, 'No parked callbacks.')
       await sql.query(`insert into migration (name, timestamp) values ('999-later', '')`)
       for (const command of [['calls', 'list'], ['migrate']])

@@ -1,5 +1,6 @@
 /** The operator's commands as flags and help; what does the work is imported when one of them runs. */
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { addKeyCommands } from './access/menu.ts'
 import type { Desk } from './desk.ts'
 import type { CallbackListOptions, CallListOptions, RecordOptions, ReplayOptions } from './records.ts'
 
@@ -38,7 +39,7 @@ Examples:
   $ earshot callbacks replay CALLBACK …                           once more from the beginning of the schedule
   $ earshot callbacks replay --all --receiver https://example.com all that this receiver has missed`
 
-/** Adds `doctor`, `calls`, `callbacks` and `migrate`; each says its exit code to `done`. */
+/** Adds `doctor`, `calls`, `callbacks`, `keys` and `migrate`; each says its exit code to `done`. */
 export function addOperatorCommands(earshot: Command, desk: Desk, done: (code: number) => void): void {
   const add = (parent: Command, name: string, description: string): Command =>
     parent
@@ -84,6 +85,8 @@ export function addOperatorCommands(earshot: Command, desk: Desk, done: (code: n
     .option('--all', 'every parked one', false)
     .addHelpText('after', CALLBACKS_HELP)
     .action(async (ids: string[], options: ReplayOptions) => done(await (await records()).callbacksReplay(desk, ids, options)))
+
+  addKeyCommands(earshot, add, desk, done)
 
   add(earshot, 'migrate', 'bring the tables of the database up to date, as every start does')
     .addHelpText('after', '\nExample, before a new version is started:\n  $ earshot migrate --config /etc/earshot.yaml')

@@ -9,11 +9,13 @@ import type { Call } from '../domain/call.ts'
 import type { CallPage, CallQuery } from '../domain/call-query.ts'
 import type { ConnectCommand, MonitorCommand } from '../domain/commands.ts'
 import { DomainError, type DomainErrorCode } from '../domain/errors.ts'
-import type { CallId, LegId } from '../domain/ids.ts'
+import type { CallId, KeyId, LegId } from '../domain/ids.ts'
 import type { Mode } from '../domain/leg.ts'
-import { assertMay, maySee, type Principal, reachesAny, scopeOfMode } from '../domain/account/rights.ts'
 import type { RecordingFile, Recordings } from '../sounds/recordings.ts'
 import type { Feed, Following, FollowOptions } from './feed.ts'
+import { assertMayGrant, type Key, type KeyCommand, maySeeKey } from '../domain/account/keys.ts'
+import { assertMay, maySee, type Principal, reachesAny, reachOf, scopeOfMode } from '../domain/account/rights.ts'
+import type { IssuedKey, KeyDesk } from './access/key-desk.ts'
 import type { Control, Idempotency, LegOfCall } from './control.ts'
 
 /** Every method may throw DomainError `right-missing`, and what `Control` says of its own. */
@@ -39,31 +41,57 @@ export interface Api {
   events(who: Principal, asked: { readonly callId: CallId | null } & Pick<FollowOptions, 'lastId' | 'tell'>): Following
   /** `calls.read` */
   calls(who: Principal, query: CallQuery): Promise<CallPage>
+  /** `accounts.admin`, and all that the new key shall have. */
+  createKey(who: Principal, wanted: KeyCommand, idempotency: Idempotency | null): Promise<IssuedKey>
+  /** `accounts.admin`; those alone that are not beyond the limits of the key that asks. */
+  keys(who: Principal): Promise<readonly Key[]>
+  /** `accounts.admin` */
+  key(who: Principal, id: KeyId): Promise<Key>
+  /** `accounts.admin`, and all that the key has: its new token is told. */
+  rotateKey(who: Principal, id: KeyId, graceMs: number): Promise<IssuedKey>
+  /** `accounts.admin`, and all that the key has. */
+  revokeKey(who: Principal, id: KeyId): Promise<Key>
 }
 
-/** What the house has besides `Control`. */
-export interface Stores {
+/** What stands behind the API besides `Control`. */
+export interface Desks {
+  readonly keys: KeyDesk
   readonly recordings: Pick<Recordings, 'find'>
   readonly feed: Pick<Feed, 'follow'>
 }
 
-export function makeApi(control: Control, { recordings, feed }: Stores): Api {
-  /** A call outside of the key's limit is refused as one that does not exist. */
+/** An id that nobody has, since no id is that short: asking for it costs what any unknown one costs. */
+const NOBODYS = 'x' as CallId
+
+export const makeApi = (control: Control, desks: Desks): Api => ({ ...callApi(control, desks), ...keyApi(desks.keys) })
+
+type KeyMethods = 'createKey' | 'keys' | 'key' | 'rotateKey' | 'revokeKey'
+
+function callApi(control: Control, { recordings, feed }: Omit<Desks, 'keys'>): Omit<Api, KeyMethods> {
+  /** A call outside of the key's limit is refused as one that does not exist, and no sooner. */
   const seen = async (who: Principal, callId: CallId, unknown: DomainErrorCode): Promise<Call> => {
     const call = await (unknown === 'call-not-found' ? control.call : control.liveCall)(who.accountId, callId)
-    if (!maySee(who, call)) throw new DomainError(unknown)
-    return call
+    if (maySee(who, call)) return call
+    // A live call was found in memory; one that does not exist would have been looked for in the database.
+    if (unknown === 'call-not-found' && call.state.status !== 'ended') await control.call(who.accountId, NOBODYS).catch(() => null)
+    throw new DomainError(unknown)
+  }
+  /** Only keys with a limit are asked twice. */
+  const assertLimit = async (who: Principal, callId: CallId): Promise<void> => {
+    if (who.agents !== null) await seen(who, callId, 'call-not-in-progress')
   }
   return {
     async connect(who, command, idempotency) {
       assertMay(who, 'calls.create')
-      if (!reachesAny(who, [command.from, command.to])) throw new DomainError('destination-not-allowed')
-      return control.connect(who.accountId, command, idempotency)
+      if (!reachesAny(who, [command.from, command.to])) throw new DomainError('right-missing', 'agents')
+      return control.connect(who.accountId, command, ofKey(who, idempotency))
     },
     async createMonitorLeg(who, callId, command, idempotency) {
       assertMay(who, scopeOfMode(command.mode))
-      await assertLimit(who, callId)
-      return control.createMonitorLeg(who.accountId, callId, command, idempotency)
+      // A repeated request (C19) may be about a call that has ended.
+      if (idempotency === null) await assertLimit(who, callId)
+      else if (who.agents !== null) await seen(who, callId, 'call-not-found').catch(refusedAs('call-not-in-progress'))
+      return control.createMonitorLeg(who.accountId, callId, command, ofKey(who, idempotency))
     },
     async changeMode(who, callId, legId, mode) {
       assertMay(who, scopeOfMode(mode))
@@ -98,14 +126,53 @@ export function makeApi(control: Control, { recordings, feed }: Stores): Api {
     },
     async calls(who, query) {
       assertMay(who, 'calls.read')
-      return control.calls(who.accountId, query)
+      return control.calls(who.accountId, query, reachOf(who))
     },
   }
+}
 
-  /** Only keys with a limit are asked twice. A repeated request (C19) may be about a call that has ended. */
-  async function assertLimit(who: Principal, callId: CallId): Promise<void> {
-    if (who.agents === null) return
-    const call = await control.call(who.accountId, callId).catch(() => null)
-    if (call === null || !maySee(who, call)) throw new DomainError('call-not-in-progress')
+function keyApi(desk: KeyDesk): Pick<Api, KeyMethods> {
+  const admin = (who: Principal): void => assertMay(who, 'accounts.admin')
+  const seen = async (who: Principal, id: KeyId): Promise<Key> => {
+    const key = await desk.find(who.accountId, id)
+    if (!maySeeKey(who, key)) throw new DomainError('key-not-found')
+    return key
+  }
+  return {
+    async createKey(who, wanted, idempotency) {
+      admin(who)
+      assertMayGrant(who, wanted)
+      return desk.create(who.accountId, who.keyId, wanted, ofKey(who, idempotency))
+    },
+    async keys(who) {
+      admin(who)
+      return (await desk.list(who.accountId)).filter((key) => maySeeKey(who, key))
+    },
+    async key(who, id) {
+      admin(who)
+      return seen(who, id)
+    },
+    async rotateKey(who, id, graceMs) {
+      admin(who)
+      assertMayGrant(who, await seen(who, id))
+      return desk.rotate(who.accountId, who.keyId, id, graceMs)
+    },
+    async revokeKey(who, id) {
+      admin(who)
+      assertMayGrant(who, await seen(who, id))
+      return desk.revoke(who.accountId, who.keyId, id)
+    },
   }
 }
+
+/** Each key has `Idempotency-Key`s of its own: none learns from another's what was asked, or gets its answer. */
+const ofKey = ({ keyId }: Principal, idempotency: Idempotency | null): Idempotency | null =>
+  // No key's name has a space in it.
+  idempotency && { ...idempotency, key: `${keyId} ${idempotency.key}` }
+
+/** Whatever the domain refuses becomes this refusal; what fails otherwise stays what it is. */
+const refusedAs =
+  (code: DomainErrorCode) =>
+  (error: unknown): never => {
+    throw error instanceof DomainError ? new DomainError(code) : error
+  }

@@ -277,13 +277,13 @@ test('[C31] the list has a call from its first moment, and each change that was 
     start: null,
   } as const
   const { id } = await control.connect(ACME, call, null)
-  const listed = async (): Promise<Call | undefined> => (await control.calls(ACME, { ...query, ids: [id] })).calls[0]
+  const listed = async (): Promise<Call | undefined> => (await control.calls(ACME, { ...query, ids: [id] }, null)).calls[0]
   assert.deepEqual(await listed(), await control.call(ACME, id))
   engine.ends((await control.call(ACME, id)).legs[0]?.id as LegId, 'busy')
   await control.settled()
   assert.equal((await listed())?.state.status, 'ended')
   assert.deepEqual(await listed(), await control.call(ACME, id))
-  assert.equal((await control.calls('zenith' as AccountId, { ...query, ids: [id] })).total, 0)
+  assert.equal((await control.calls('zenith' as AccountId, { ...query, ids: [id] }, null)).total, 0)
 })
 
 test('[C10] what the rules do not allow is not dialled, and nothing is written', async () => {

@@ -44,8 +44,11 @@ export interface Control {
   liveCall(accountId: AccountId, callId: CallId): Promise<Call>
   /** Any call, live or ended. @throws {DomainError} call-not-found */
   call(accountId: AccountId, callId: CallId): Promise<Call>
-  /** A page of the account's calls, live and ended, as they were last saved. */
-  calls(accountId: AccountId, query: CallQuery): Promise<CallPage>
+  /**
+   * A page of the account's calls, live and ended, as they were last saved.
+   * @param reach Only calls in which one of these takes part are there; null: all of the account's.
+   */
+  calls(accountId: AccountId, query: CallQuery, reach: readonly Address[] | null): Promise<CallPage>
 }
 
 export interface ControlOptions extends StepsOptions {
@@ -97,7 +100,7 @@ export function makeControl(options: ControlOptions): RunningControl {
       if (!call) throw new DomainError('call-not-found')
       return call
     },
-    calls: (accountId, query) => listCalls(desk.database.sql, accountId, query),
+    calls: (accountId, query, reach) => listCalls(desk.database.sql, accountId, query, reach),
     onEngineEvent: (event) => take(desk, event),
     drain: (graceMs) => drain(desk, graceMs),
     settled: () => steps.queue.idle(),

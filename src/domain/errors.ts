@@ -9,8 +9,13 @@ export const DOMAIN_ERRORS = [
   'too-many-monitors',
   'too-many-legs',
   'right-missing',
+  'key-not-found',
+  'key-not-active',
+  'key-configured',
+  'too-many-keys',
   'idempotency-mismatch',
   'draining',
+  'busy',
 ] as const
 export type DomainErrorCode = (typeof DOMAIN_ERRORS)[number]
 

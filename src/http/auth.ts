@@ -4,7 +4,7 @@
  * Tokens are compared as hashes in constant time, and a key that does not exist costs the same comparison as one that does.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { type Principal, SCOPES } from '../domain/account/rights.ts'
+import { type Principal, type Scope, SCOPES } from '../domain/account/rights.ts'
 import type { AccountId, KeyId } from '../domain/ids.ts'
 import { HttpError } from './http-error.ts'
 
@@ -15,20 +15,26 @@ export interface ApiKey {
   readonly accountId: AccountId
   readonly key: string
   readonly token: string
+  /** Default: all. */
+  readonly scopes?: readonly Scope[]
+  /** Default null: no limit. */
+  readonly agents?: readonly string[] | null
 }
 
 const CHALLENGE = { 'www-authenticate': 'Basic realm="API key and token", charset="UTF-8"' } as const
 const BASIC = /^Basic +([A-Za-z0-9+/=_-]+) *$/i
 
-/** Keeps hashes of the tokens, not the tokens. Keys are unique over all accounts; of two equal ones the first counts. */
+/** The keys of the configuration. Keeps hashes of the tokens, not the tokens. Keys are unique over all accounts; of two equal ones the first counts. */
 export function makeKeyring(keys: readonly ApiKey[]): Authenticate {
-  const known = new Map<string, { readonly accountId: AccountId; readonly tokenHash: Buffer }>()
-  for (const { key, token, accountId } of keys) if (!known.has(key)) known.set(key, { accountId, tokenHash: sha256(token) })
+  const known = new Map<string, { readonly who: Principal; readonly tokenHash: Buffer }>()
+  for (const { key, token, accountId, scopes = SCOPES, agents = null } of keys) {
+    if (!known.has(key)) known.set(key, { who: { accountId, keyId: key as KeyId, scopes, agents }, tokenHash: sha256(token) })
+  }
   const nobody = sha256('')
   return async (key, token) => {
     const entry = known.get(key)
     const matches = timingSafeEqual(sha256(token), entry?.tokenHash ?? nobody)
-    return entry && matches && token !== '' ? { accountId: entry.accountId, keyId: key as KeyId, scopes: SCOPES, agents: null } : null
+    return entry && matches && token !== '' ? entry.who : null
   }
 }
 

@@ -3,6 +3,7 @@
  *
  * Parameters are looked at before the call is: a request that is wrong in itself is 400 whether or not its call lives.
  */
+import { graceIn, keyCommand, keyIdIn, keyList, keyResource } from '../contract/access/keys.ts'
 import { callList, callQueryIn } from '../contract/call-list.ts'
 import { type Fields, lastValue } from '../contract/fields.ts'
 import { callIdIn, connectCommand, legAction, legIdIn, monitorCommand } from '../contract/requests.ts'
@@ -10,12 +11,13 @@ import { activeLegs, allLegs, callResource, legResource } from '../contract/reso
 import type { Format, WireObject } from '../contract/xml.ts'
 import type { Api } from '../control/api.ts'
 import type { Idempotency } from '../control/control.ts'
-import type { Principal } from '../domain/account/rights.ts'
 import type { Download } from './download.ts'
 import type { EventStream } from './event-stream.ts'
 import { eventsAnswer } from './events-route.ts'
+import { type Principal, type Scope, scopeOfMode } from '../domain/account/rights.ts'
 import { DomainError, type DomainErrorCode } from '../domain/errors.ts'
-import type { AccountId, CallId, LegId } from '../domain/ids.ts'
+import type { AccountId, CallId, KeyId, LegId } from '../domain/ids.ts'
+import type { Mode } from '../domain/leg.ts'
 
 /** One request, authenticated and parsed. */
 export interface Asked {
@@ -29,6 +31,7 @@ export interface Asked {
   /** As in the path, decoded; empty where the path has none. */
   readonly callSid: string
   readonly legSid: string
+  readonly keySid: string
   /** Of the address. */
   readonly query: Fields
   /** Of the body; writes look here alone. */
@@ -41,23 +44,34 @@ export interface Asked {
 }
 
 export interface ApiRoute {
-  readonly method: 'GET' | 'POST' | 'PUT'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   /** Below `/v1/Accounts/:accountSid`. */
   readonly path: string
+  /**
+   * The right that it takes, or several that it takes together, by the value of `Action` where it depends on that; null: any key of the account. It says what
+   * `control/api.ts` enforces, and enforces nothing: `rights.test.ts` holds the two together, and wants a row there for each route.
+   */
+  readonly scope: Scope | readonly Scope[] | Readonly<Record<string, Scope>> | null
   /** @returns The answer's content, a file, or a stream; every success is a 200 (C16). @throws {DomainError} */
   answer(api: Api, asked: Asked): Promise<WireObject | Download | EventStream>
 }
+
+const MODE_SCOPES = { listen: scopeOfMode('listen'), whisper: scopeOfMode('whisper'), barge: scopeOfMode('barge') } as const satisfies Readonly<
+  Record<Mode, Scope>
+>
 
 export const ROUTES: readonly ApiRoute[] = [
   {
     method: 'POST',
     path: '/Calls/connect',
+    scope: 'calls.create',
     // `details` is accepted here and adds nothing: there are none yet (C30).
     answer: async (api, asked) => callResource(await api.connect(asked.who, connectCommand(asked.fields), asked.idempotency), asked, null),
   },
   {
     method: 'GET',
     path: '/Calls',
+    scope: 'calls.read',
     answer: async (api, asked) => {
       const query = callQueryIn(asked.query, asked)
       return callList(await api.calls(asked.who, query), query, asked)
@@ -66,6 +80,7 @@ export const ROUTES: readonly ApiRoute[] = [
   {
     method: 'GET',
     path: '/Calls/:callSid',
+    scope: 'calls.read',
     answer: async (api, asked) => {
       const call = await api.call(asked.who, callId(asked, 'call-not-found'))
       return callResource(call, asked, wantsDetails(asked) ? { now: asked.now } : null)
@@ -74,34 +89,69 @@ export const ROUTES: readonly ApiRoute[] = [
   {
     method: 'GET',
     path: '/Calls/:callSid/ActiveLegs',
+    scope: 'calls.read',
     answer: async (api, asked) => activeLegs(await api.liveCall(asked.who, callId(asked, 'call-not-in-progress')), asked),
   },
   {
     method: 'GET',
     path: '/Calls/:callSid/Legs',
+    scope: 'calls.read',
     answer: async (api, asked) => allLegs(await api.call(asked.who, callId(asked, 'call-not-found')), asked),
   },
   {
     method: 'POST',
     path: '/Calls/:callSid/Legs',
+    scope: MODE_SCOPES,
     answer: async (api, asked) => {
       const command = monitorCommand(asked.fields)
       const { call, leg } = await api.createMonitorLeg(asked.who, callId(asked, 'call-not-in-progress'), command, asked.idempotency)
       return legResource(call, leg, 'created', asked)
     },
   },
-  { method: 'PUT', path: '/Calls/:callSid/Legs/:legSid', answer: actOnLeg },
-  { method: 'GET', path: '/Events', answer: eventsAnswer },
+  { method: 'PUT', path: '/Calls/:callSid/Legs/:legSid', scope: { ...MODE_SCOPES, hangup: 'legs.hangup' }, answer: actOnLeg },
+  { method: 'GET', path: '/Events', scope: 'calls.read', answer: eventsAnswer },
   {
     method: 'GET',
     // With `.wav` behind it or without: players like a name that says what it is.
     path: '/Recordings/:callSid',
+    scope: ['calls.read', 'monitor.listen'],
     answer: async (api, asked) => {
       const { file, bytes } = await api.recording(
         asked.who,
         callId({ ...asked, callSid: asked.callSid.replace(/\.wav$/, '') }, 'recording-not-found'),
       )
       return { kind: 'download', file, bytes, contentType: 'audio/wav' }
+    },
+  },
+  {
+    method: 'POST',
+    path: '/Keys',
+    scope: 'accounts.admin',
+    answer: async (api, asked) => {
+      const { key, token } = await api.createKey(asked.who, keyCommand(asked.fields, asked.timeZone), asked.idempotency)
+      return keyResource(key, asked, token)
+    },
+  },
+  { method: 'GET', path: '/Keys', scope: 'accounts.admin', answer: async (api, asked) => keyList(await api.keys(asked.who), asked) },
+  {
+    method: 'GET',
+    path: '/Keys/:keySid',
+    scope: 'accounts.admin',
+    answer: async (api, asked) => keyResource(await api.key(asked.who, keyId(asked)), asked),
+  },
+  {
+    method: 'DELETE',
+    path: '/Keys/:keySid',
+    scope: 'accounts.admin',
+    answer: async (api, asked) => keyResource(await api.revokeKey(asked.who, keyId(asked)), asked),
+  },
+  {
+    method: 'POST',
+    path: '/Keys/:keySid/Rotate',
+    scope: 'accounts.admin',
+    answer: async (api, asked) => {
+      const { key, token } = await api.rotateKey(asked.who, keyId(asked), graceIn(asked.fields))
+      return keyResource(key, asked, token)
     },
   },
 ]
@@ -132,3 +182,6 @@ function legId(asked: Asked): LegId {
   if (id === null) throw new DomainError('leg-not-found')
   return id
 }
+
+/** Not before the rights are looked at: so the name goes there even when nobody can have it. */
+const keyId = (asked: Asked): KeyId => keyIdIn(asked.keySid) ?? ('' as KeyId)

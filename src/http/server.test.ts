@@ -723,7 +723,14 @@ test('one line a request goes to the log, with ids and without numbers, addresse
     [200, 200, 200, 404, 404, 400, 403],
   )
   const { request, ms, ...rest } = lines[2] ?? assert.fail('no third line')
-  assert.deepEqual(rest, { method: 'POST', route: '/v1/Accounts/:accountSid/Calls/:callSid/Legs', status: 200, call: callId, message: 'request' })
+  assert.deepEqual(rest, {
+    method: 'POST',
+    route: '/v1/Accounts/:accountSid/Calls/:callSid/Legs',
+    status: 200,
+    key: 'key',
+    call: callId,
+    message: 'request',
+  })
   assert.equal(typeof ms, 'number')
   assert.equal(request, 'req3')
 })

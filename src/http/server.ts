@@ -1,9 +1,9 @@
 /**
  * The HTTP server: Fastify around `routes.ts`.
  *
- * The way of a request, in this order: format by the path's suffix (C1) · 404, 405 · is the house open (503) · who asks
- * (401) · how often (429) · the body (413, 415, 400) · the route. Every refusal on the way, also of what is hardly HTTP,
- * leaves in the contract's envelope (`failures.ts`).
+ * The way of a request, in this order: format by the path's suffix (C1) · how often its address (429) · 404, 405 · is the
+ * house open (503) · who asks (401) · how often (429) · the body (413, 415, 400) · the route, which asks `control/api.ts` (403).
+ * Every refusal on the way, also of what is hardly HTTP, leaves in the contract's envelope (`failures.ts`).
  */
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
@@ -20,9 +20,9 @@ import type { AccountId } from '../domain/ids.ts'
 import { type Authenticate, authenticated } from './auth.ts'
 import { isDownload, sendDownload } from './download.ts'
 import { isEventStream, makeStreams } from './event-stream.ts'
+import { type Admission, type Limits, limitHeaders, makeAdmission, tooMany } from './access/admission.ts'
 import { answerFailure, answerUnreadable, type HttpLog, RETRY_AFTER_S } from './failures.ts'
 import { HttpError } from './http-error.ts'
-import { makeRateLimit } from './rate-limit.ts'
 import { readFields } from './read-body.ts'
 import { type Asked, ROUTES } from './routes.ts'
 
@@ -30,17 +30,19 @@ export interface ServerOptions {
   readonly api: Api
   readonly accounts: {
     readonly authenticate: Authenticate
+    /** Whom a pair of key and token proves that was proved a moment ago, at no cost. */
+    readonly remembered?: (key: string, token: string) => Principal | null
     /** IANA name. Asked only for accounts that `authenticate` returned. */
     timeZone(accountId: AccountId): string
   }
-  readonly limits?: {
-    /** Default 200. */
-    readonly writesPerMinute?: number
+  readonly limits?: Limits & {
     /** Default 64 KiB. */
     readonly bodyBytes?: number
   }
   /** Where callers reach the house, `https://host`, without a slash at the end. */
   publicUrl(): string
+  /** Addresses and blocks of proxies whose `X-Forwarded-For` is believed. Default: nobody's. */
+  readonly trustProxy?: readonly string[]
   /** Epoch ms. */
   now(): number
   /** A name for a request, as the log and an answer of 500 give it. */
@@ -60,7 +62,6 @@ export interface Answered {
   readonly seconds: number
 }
 
-const WRITES_PER_MINUTE = 200
 const BODY_BYTES = 64 * 1024
 /** A client that is slower than this to send its headers, or its whole request, is cut off. */
 const HEADERS_TIMEOUT_MS = 10_000
@@ -85,13 +86,19 @@ const DOUBLE_JOINT = /^(\/v1\/Accounts\/[^/?]+)\/+(?=\/)/
 /** Only what is surely an id of ours is logged; a caller may have put a phone number in its place. */
 const OWN_SID = /^[0-9a-z]{32}$/
 
+/** For those who look whether the process is there; they may look as often as they like. */
+const HEALTH_PATHS: ReadonlySet<string> = new Set(['/healthz', '/readyz'])
+
 /** A server that does not listen yet. `close()` lets answers that are under way finish and drops idle connections at once. */
 export function makeServer(options: ServerOptions): FastifyInstance {
   const json = new WeakSet<IncomingMessage>()
   const formatOf = (request: FastifyRequest): Format => (json.has(request.raw) ? 'json' : 'xml')
   const maxBytes = options.limits?.bodyBytes ?? BODY_BYTES
+  const admission = makeAdmission({ ...options.accounts, limits: options.limits ?? {}, now: options.now, log: options.log })
+  const proven = new WeakMap<FastifyRequest, Principal>()
   const app = Fastify({
     logger: false,
+    trustProxy: options.trustProxy?.length ? [...options.trustProxy] : false,
     genReqId: () => options.newId(),
     rewriteUrl: (raw) => withoutSuffix(raw, json),
     routerOptions: { caseSensitive: true, ignoreTrailingSlash: false, ignoreDuplicateSlashes: false, maxParamLength: MAX_SEGMENT_CHARS },
@@ -118,6 +125,7 @@ export function makeServer(options: ServerOptions): FastifyInstance {
     readFields(payload, { contentType: request.headers['content-type'], contentEncoding: request.headers['content-encoding'] }, maxBytes),
   )
   app.addHook('onRequest', async (request) => {
+    if (!HEALTH_PATHS.has(request.routeOptions.url ?? '')) admission.countRequest(request.ip)
     // Answered here, before a body is read that nobody wants.
     if (request.is404) throw new HttpError('not-found')
   })
@@ -125,11 +133,11 @@ export function makeServer(options: ServerOptions): FastifyInstance {
     if (options.ready() === 'draining') reply.header('connection', 'close')
   })
   app.addHook('onResponse', async (request, reply) => {
-    options.log.info(accessFields(request, reply), 'request')
+    options.log.info(accessFields(request, reply, proven.get(request)), 'request')
     options.onAnswered?.(answeredBy(request, reply))
   })
   addHealthRoutes(app, options)
-  addApiRoutes(app, options, formatOf)
+  addApiRoutes(app, { options, admission, proven, formatOf })
   return app
 }
 
@@ -167,19 +175,26 @@ function addHealthRoutes(app: FastifyInstance, { ready }: ServerOptions): void {
   })
 }
 
-function addApiRoutes(app: FastifyInstance, options: ServerOptions, formatOf: (request: FastifyRequest) => Format): void {
-  const countWrite = makeRateLimit({ perMinute: options.limits?.writesPerMinute ?? WRITES_PER_MINUTE })
+interface Routing {
+  readonly options: ServerOptions
+  readonly admission: Admission
+  /** Who has proved to ask what. */
+  readonly proven: WeakMap<FastifyRequest, Principal>
+  formatOf(request: FastifyRequest): Format
+}
+
+function addApiRoutes(app: FastifyInstance, { options, admission, proven, formatOf }: Routing): void {
   const streams = makeStreams()
   // They would hold up `close` for as long as their clients like.
   app.addHook('preClose', async () => streams.endAll())
-  const proven = new WeakMap<FastifyRequest, Principal>()
-  const admit = async (request: FastifyRequest): Promise<void> => {
+  const admit = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     assertOpen(options.ready(), request.method)
-    const who = await authenticated(options.accounts.authenticate, request.headers.authorization, paramsOf(request).accountSid)
+    const { accountSid } = paramsOf(request)
+    const who = await admission.whoAsks({ address: request.ip, authorization: request.headers.authorization, accountSid })
     proven.set(request, who)
-    if (request.method === 'GET' || request.method === 'HEAD') return
-    const verdict = countWrite(who.accountId, options.now())
-    if (!verdict.allowed) throw new HttpError('too-many-requests', { 'retry-after': String(verdict.retryAfterS) })
+    const verdict = admission.countOf(who.accountId, request.method === 'GET' || request.method === 'HEAD' ? 'read' : 'write')
+    reply.headers(limitHeaders(verdict, options.now()))
+    if (!verdict.allowed) throw tooMany(verdict.resetS)
   }
   for (const route of ROUTES) {
     app.route({
@@ -222,7 +237,7 @@ interface Known {
 
 /** @throws {DomainError} invalid-parameter (Idempotency-Key) @throws {HttpError} bad-request */
 function askedBy(request: FastifyRequest, { who, format, options }: Known): Asked {
-  const { callSid, legSid } = paramsOf(request)
+  const { callSid, legSid, keySid } = paramsOf(request)
   const fields = (request.body ?? new Map()) as Fields
   return {
     who,
@@ -230,6 +245,7 @@ function askedBy(request: FastifyRequest, { who, format, options }: Known): Aske
     format,
     callSid,
     legSid,
+    keySid,
     fields,
     timeZone: options.accounts.timeZone(who.accountId),
     publicUrl: options.publicUrl(),
@@ -257,9 +273,16 @@ function assertOpen(state: 'starting' | 'ready' | 'draining', method: string): v
   if (closed) throw new HttpError('unavailable', { 'retry-after': String(RETRY_AFTER_S) })
 }
 
-function paramsOf(request: FastifyRequest): { readonly accountSid: string; readonly callSid: string; readonly legSid: string } {
-  const params = (request.params ?? {}) as Readonly<Record<string, string>>
-  return { accountSid: params.accountSid ?? '', callSid: params.callSid ?? '', legSid: params.legSid ?? '' }
+interface Params {
+  readonly accountSid: string
+  readonly callSid: string
+  readonly legSid: string
+  readonly keySid: string
+}
+
+function paramsOf(request: FastifyRequest): Params {
+  const { accountSid = '', callSid = '', legSid = '', keySid = '' } = (request.params ?? {}) as Readonly<Record<string, string>>
+  return { accountSid, callSid, legSid, keySid }
 }
 
 /** @param query As Fastify has parsed it: a name given twice has a list. @throws {HttpError} bad-request */
@@ -291,8 +314,8 @@ const answeredBy = (request: FastifyRequest, reply: FastifyReply): Answered => (
   seconds: reply.elapsedTime / 1000,
 })
 
-/** No address, no body, no credentials: the route as it was declared, and ids. */
-function accessFields(request: FastifyRequest, reply: FastifyReply): Readonly<Record<string, unknown>> {
+/** No address, no body, no credentials: the route as it was declared, and ids; of whoever has proved it, the name of the key. */
+function accessFields(request: FastifyRequest, reply: FastifyReply, who: Principal | undefined): Readonly<Record<string, unknown>> {
   const { callSid, legSid } = paramsOf(request)
   return {
     request: request.id,
@@ -300,6 +323,7 @@ function accessFields(request: FastifyRequest, reply: FastifyReply): Readonly<Re
     route: request.routeOptions.url ?? null,
     status: reply.statusCode,
     ms: Math.round(reply.elapsedTime * 10) / 10,
+    ...(who ? { key: who.keyId } : {}),
     ...(OWN_SID.test(callSid) ? { call: callSid } : {}),
     ...(OWN_SID.test(legSid) ? { leg: legSid } : {}),
   }

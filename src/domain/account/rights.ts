@@ -39,9 +39,14 @@ export function assertMay(who: Principal, scope: Scope): void {
   if (!who.scopes.includes(scope)) throw new DomainError('right-missing', scope)
 }
 
+/** The phones of which one must take part in a call for it to be there; null: every call of the account is. */
+export const reachOf = ({ agents }: Pick<Principal, 'agents'>): readonly Address[] | null => agents?.map(clientAddress) ?? null
+
 /** Whether a call in which these take part is there for them. */
-export const reachesAny = (who: Principal, addresses: readonly Address[]): boolean =>
-  who.agents === null || who.agents.some((name) => addresses.includes(clientAddress(name)))
+export function reachesAny(who: Principal, addresses: readonly Address[]): boolean {
+  const reach = reachOf(who)
+  return reach === null || reach.some((phone) => addresses.includes(phone))
+}
 
 /** Whether the call is there for them at all: their account's, and within the key's limit. */
 export const maySee = (who: Principal, call: Call): boolean =>

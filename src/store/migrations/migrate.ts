@@ -4,11 +4,13 @@
  */
 import type pg from 'pg'
 import { calls } from './001-calls.ts'
+import { keys } from './004-keys.ts'
 import { sound } from './006-sound.ts'
 
 /** In order; names sort as they run. */
 const STEPS: Readonly<Record<string, string>> = {
   '001-calls': calls,
+  '004-keys': keys,
   '006-sound': sound,
 }
 
