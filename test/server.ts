@@ -14,7 +14,7 @@ export const KEY = 'key'
 export const TOKEN = 'a-token-of-some-length'
 export const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
 const CLI = new URL('../bin/earshot.mjs', import.meta.url).pathname
-const PATIENCE_MS = 30_000
+const START_MS = 30_000
 
 /** The vendor's JSON as a customer's program reads it: whatever is asked for is there, or the test fails. */
 export interface VendorJson {
@@ -59,12 +59,14 @@ export interface TestServer {
 export interface TestServerOptions {
   /** On which PostgreSQL it keeps its records. */
   readonly on?: DatabaseServer
+  /** How long a start may take; default 30 s. */
+  readonly startMs?: number
   /** Waits between the attempts of a callback, s. */
   readonly retrySeconds?: readonly number[]
 }
 
 export async function openTestServer(extraYaml = '', trunk: Partial<PhoneOptions> = {}, options: TestServerOptions = {}): Promise<TestServer> {
-  const { on = usualServer(), retrySeconds } = options
+  const { on = usualServer(), retrySeconds, startMs = START_MS } = options
   const database = on === 'oldest' ? await openTestDatabase('oldest') : null
   const folder = await mkdtemp(join(tmpdir(), 'earshot-server-'))
   const [httpPort, sipPort] = [await freePort(), await freePort()]
@@ -117,7 +119,7 @@ ${extraYaml}`,
     child = started
     started.stdout?.resume()
     started.stderr?.on('data', (chunk: Buffer) => void (log += chunk.toString()))
-    const until = Date.now() + PATIENCE_MS
+    const until = Date.now() + startMs
     for (;;) {
       if (started.exitCode !== null || started.signalCode !== null || Date.now() > until) throw new Error(`the server did not start:\n${log}`)
       const ready = await fetch(`${url}/readyz`).then(

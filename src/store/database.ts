@@ -144,7 +144,7 @@ async function connectDatabase({ config: given, log, server, migrates }: Connect
   let steps: Database['steps']
   try {
     await checkVersion(pool)
-    steps = migrates ? { made: await migrate(pool), pending: [] } : { made: [], pending: await pendingSteps(pool) }
+    steps = migrates ? { made: await migrate(config), pending: [] } : { made: [], pending: await pendingSteps(pool) }
   } catch (error) {
     await close()
     throw error
@@ -223,10 +223,14 @@ const listeningOn = (channel: string, onNotify: () => void): Purpose => ({
   onReturn: onNotify,
 })
 
-/** An advisory lock, which PostgreSQL lets go with the session. */
+/**
+ * An advisory lock, which PostgreSQL lets go with the session. So that the session ends with us also when our machine is gone without a
+ * word, the server asks after us every few seconds; by its own defaults it would notice after two hours, and refuse our next start till then.
+ */
 const claimOf = (node: string): Purpose => ({
   name: `be node ${node}`,
   async begin(client) {
+    await client.query('set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3')
     const { rows } = await client.query<{ mine: boolean }>('select pg_try_advisory_lock(hashtext($1), hashtext($2)) as mine', [NODE_LOCK, node])
     if (rows[0]?.mine !== true)
       throw new Error(`Another Earshot runs on this database as node "${node}". Stop it, or give this one a database of its own.`)
