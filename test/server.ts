@@ -42,6 +42,8 @@ export interface TestServer {
   readonly sip: { readonly host: string; readonly port: number }
   /** Where its records are: a folder, or `postgres://…`. */
   readonly data: string
+  /** Its configuration's file. */
+  readonly config: string
   /** Everything it wrote to its log so far, all starts included. */
   log(): string
   /** Starts it (again) on the same ports and data; resolves when `/readyz` says so. */
@@ -59,6 +61,8 @@ export interface TestServer {
 export interface TestServerOptions {
   /** On which PostgreSQL it keeps its records. */
   readonly on?: DatabaseServer
+  /** False: it is only made ready to be started. */
+  readonly started?: boolean
   /** How long a start may take; default 30 s. */
   readonly startMs?: number
   /** Waits between the attempts of a callback, s. */
@@ -66,7 +70,7 @@ export interface TestServerOptions {
 }
 
 export async function openTestServer(extraYaml = '', trunk: Partial<PhoneOptions> = {}, options: TestServerOptions = {}): Promise<TestServer> {
-  const { on = usualServer(), retrySeconds, startMs = START_MS } = options
+  const { on = usualServer(), retrySeconds, startMs = START_MS, started: isStarted = true } = options
   const database = on === 'oldest' ? await openTestDatabase('oldest') : null
   const folder = await mkdtemp(join(tmpdir(), 'earshot-server-'))
   const [httpPort, sipPort] = [await freePort(), await freePort()]
@@ -146,7 +150,7 @@ ${extraYaml}`,
     await rm(folder, { recursive: true, force: true })
   }
   try {
-    await start()
+    if (isStarted) await start()
   } catch (error) {
     await close()
     throw error
@@ -155,6 +159,7 @@ ${extraYaml}`,
     url,
     sip,
     data: database?.url ?? join(folder, 'data'),
+    config: join(folder, 'earshot.yaml'),
     start,
     end,
     trunkPhone,
