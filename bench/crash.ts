@@ -1,7 +1,7 @@
 /**
  * Kills a busy server with SIGKILL at random points, again and again, and looks for anything lost or doubled, on each kind of database.
  *
- *   npm run bench -- crash [--runs 200] [--on embedded,oldest] [--seed N]
+ *   npm run bench -- crash [--runs 200] [--on embedded,oldest] [--seed N] [--minutes M]
  *
  * Its own phones talk over loopback SIP, supervisors change modes, and the receiver of callbacks fails now and then. Prints a table per
  * database, and exits 1 when a record was lost, a callback lost or doubled with another id or body, or a leg charged twice.
@@ -15,6 +15,7 @@ const { values } = parseArgs({
   options: {
     runs: { type: 'string', default: '200' },
     on: { type: 'string', default: testServers().join(',') },
+    minutes: { type: 'string', default: 'Infinity' },
     seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 32)) },
   },
 })
@@ -35,15 +36,17 @@ for (const on of wanted) {
     on,
     runs,
     seed,
+    withinMs: Number(values.minutes) * 60_000,
     onRun: (run, what) =>
       void (run % SAID_EVERY === 0 && say(`  ${run} runs, ${Math.round((performance.now() - beganAt) / 1000)} s (the last kill ${what})`)),
   })
   print(on, report)
 }
 
-function print(on: string, { kills, counts, acknowledged, repeated, refusals, arrivals, again, violations, log }: KillsReport): void {
+function print(on: string, { runs: done, kills, counts, acknowledged, repeated, refusals, arrivals, again, violations, log }: KillsReport): void {
   console.log(`\n${on}`)
   console.table({
+    runs: done,
     'kill -9': Object.values(kills).reduce((sum, count) => sum + count, 0),
     ...Object.fromEntries(Object.entries(kills).map(([point, count]) => [`  ${point}`, count])),
     'calls acknowledged': acknowledged.calls,

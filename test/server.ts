@@ -14,7 +14,7 @@ export const KEY = 'key'
 export const TOKEN = 'a-token-of-some-length'
 export const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
 const CLI = new URL('../bin/earshot.mjs', import.meta.url).pathname
-const PATIENCE_MS = 30_000
+const START_MS = 30_000
 
 /** The vendor's JSON as a customer's program reads it: whatever is asked for is there, or the test fails. */
 export interface VendorJson {
@@ -42,6 +42,8 @@ export interface TestServer {
   readonly sip: { readonly host: string; readonly port: number }
   /** Where its records are: a folder, or `postgres://…`. */
   readonly data: string
+  /** Its configuration's file. */
+  readonly config: string
   /** Everything it wrote to its log so far, all starts included. */
   log(): string
   /** Starts it (again) on the same ports and data; resolves when `/readyz` says so. */
@@ -59,12 +61,16 @@ export interface TestServer {
 export interface TestServerOptions {
   /** On which PostgreSQL it keeps its records. */
   readonly on?: DatabaseServer
+  /** False: it is only made ready to be started. */
+  readonly started?: boolean
+  /** How long a start may take; default 30 s. */
+  readonly startMs?: number
   /** Waits between the attempts of a callback, s. */
   readonly retrySeconds?: readonly number[]
 }
 
 export async function openTestServer(extraYaml = '', trunk: Partial<PhoneOptions> = {}, options: TestServerOptions = {}): Promise<TestServer> {
-  const { on = usualServer(), retrySeconds } = options
+  const { on = usualServer(), retrySeconds, startMs = START_MS, started: isStarted = true } = options
   const database = on === 'oldest' ? await openTestDatabase('oldest') : null
   const folder = await mkdtemp(join(tmpdir(), 'earshot-server-'))
   const [httpPort, sipPort] = [await freePort(), await freePort()]
@@ -117,7 +123,7 @@ ${extraYaml}`,
     child = started
     started.stdout?.resume()
     started.stderr?.on('data', (chunk: Buffer) => void (log += chunk.toString()))
-    const until = Date.now() + PATIENCE_MS
+    const until = Date.now() + startMs
     for (;;) {
       if (started.exitCode !== null || started.signalCode !== null || Date.now() > until) throw new Error(`the server did not start:\n${log}`)
       const ready = await fetch(`${url}/readyz`).then(
@@ -144,7 +150,7 @@ ${extraYaml}`,
     await rm(folder, { recursive: true, force: true })
   }
   try {
-    await start()
+    if (isStarted) await start()
   } catch (error) {
     await close()
     throw error
@@ -153,6 +159,7 @@ ${extraYaml}`,
     url,
     sip,
     data: database?.url ?? join(folder, 'data'),
+    config: join(folder, 'earshot.yaml'),
     start,
     end,
     trunkPhone,

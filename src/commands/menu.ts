@@ -1,6 +1,7 @@
 /** The operator's commands as flags and help; what does the work is imported when one of them runs. */
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { addKeyCommands } from './access/menu.ts'
+import type { BackupOptions, RestoreOptions } from './backup.ts'
 import type { Desk } from './desk.ts'
 import type { CallbackListOptions, CallListOptions, RecordOptions, ReplayOptions } from './records.ts'
 
@@ -23,6 +24,17 @@ Examples:
   $ earshot doctor --config /etc/earshot.yaml
   $ earshot doctor --json | jq -r '.checks[] | select(.state != "ok") | .change'`
 
+const BACKUP_HELP = `
+All records in one file, as they are at one moment; a running server goes on meanwhile. The file holds numbers and secrets in full.
+
+Examples:
+  $ earshot backup --to /backup/earshot-$(date +%F).gz
+  $ earshot restore --from /backup/earshot-2026-11-26.gz --config new.yaml`
+
+const RESTORE_HELP = `
+Into an empty database only, all of it or nothing. The file may come from the embedded database or from a PostgreSQL server, whichever
+this one is; it must have been made by the same version of Earshot. Calls that were live are closed as failed by the next start.`
+
 const CALLS_HELP = `
 Examples:
   $ earshot calls list --live                     what goes on now
@@ -39,7 +51,7 @@ Examples:
   $ earshot callbacks replay CALLBACK …                           once more from the beginning of the schedule
   $ earshot callbacks replay --all --receiver https://example.com all that this receiver has missed`
 
-/** Adds `doctor`, `calls`, `callbacks`, `keys` and `migrate`; each says its exit code to `done`. */
+/** Adds `doctor`, `calls`, `callbacks`, `keys`, `backup`, `restore` and `migrate`; each says its exit code to `done`. */
 export function addOperatorCommands(earshot: Command, desk: Desk, done: (code: number) => void): void {
   const add = (parent: Command, name: string, description: string): Command =>
     parent
@@ -87,6 +99,15 @@ export function addOperatorCommands(earshot: Command, desk: Desk, done: (code: n
     .action(async (ids: string[], options: ReplayOptions) => done(await (await records()).callbacksReplay(desk, ids, options)))
 
   addKeyCommands(earshot, add, desk, done)
+  const backups = () => import('./backup.ts')
+  add(earshot, 'backup', 'write all records into a file')
+    .requiredOption('--to <file>', 'a file that is not there yet')
+    .addHelpText('after', BACKUP_HELP)
+    .action(async (options: BackupOptions) => done(await (await backups()).backup(desk, options)))
+  add(earshot, 'restore', 'fill an empty database from such a file')
+    .requiredOption('--from <file>', 'a file that earshot backup has written')
+    .addHelpText('after', RESTORE_HELP)
+    .action(async (options: RestoreOptions) => done(await (await backups()).restore(desk, options)))
 
   add(earshot, 'migrate', 'bring the tables of the database up to date, as every start does')
     .addHelpText('after', '\nExample, before a new version is started:\n  $ earshot migrate --config /etc/earshot.yaml')

@@ -21,6 +21,8 @@ export interface KillsOptions {
   readonly runs: number
   /** Decides what is asked and when it is killed; the machine decides the rest. */
   readonly seed: number
+  /** No further run begins after this time, ms; default: as long as they take. */
+  readonly withinMs?: number
   /** Told after each run. */
   readonly onRun?: (run: number, what: string) => void
 }
@@ -29,6 +31,7 @@ export interface KillsOptions {
 export type KillPoint = 'in-start' | 'after-a-time' | 'at-a-request' | 'at-a-callback' | 'database'
 
 export interface KillsReport {
+  readonly runs: number
   readonly counts: Counts
   readonly kills: Readonly<Record<KillPoint, number>>
   readonly acknowledged: { readonly calls: number; readonly legs: number; readonly changes: number }
@@ -47,6 +50,8 @@ const AT_ONCE = 6
 /** A kill that waits for the n-th request or callback comes after this time anyway. */
 const LONGEST_WORK_MS = 1_500
 const STARTING_MS = 1_200
+/** A start on a machine that does much else; longer is a start that hangs. */
+const RESTART_MS = 180_000
 const DATABASE_KILLED_SHARE = 0.15
 /** Everything is delivered, with the retries of what was refused, after the last start. */
 const DELIVERY_MS = 120_000
@@ -68,10 +73,10 @@ interface Field {
 }
 
 /** Nothing is left of it: no process, no folder, no database. @throws Error when the server cannot be started at all. */
-export async function runKills({ on, runs, seed, onRun }: KillsOptions): Promise<KillsReport> {
+export async function runKills({ on, runs, seed, withinMs = Number.POSITIVE_INFINITY, onRun }: KillsOptions): Promise<KillsReport> {
   const chance = seeded(seed)
   const ledger = makeLedger()
-  const server = await openTestServer(EXTRA, { ptimeMs: 60 }, { on, retrySeconds: RETRY_SECONDS })
+  const server = await openTestServer(EXTRA, { ptimeMs: 60 }, { on, retrySeconds: RETRY_SECONDS, startMs: RESTART_MS })
   const kills = { 'in-start': 0, 'after-a-time': 0, 'at-a-request': 0, 'at-a-callback': 0, database: 0 }
   const receiver = await openReceiver(ledger, chance, () => count(field, 'at-a-callback'))
   const field: Field = { server, ledger, chance, receiver, kills, violations: [], trap: null, ready: Promise.resolve() }
@@ -85,13 +90,16 @@ export async function runKills({ on, runs, seed, onRun }: KillsOptions): Promise
       onRequest: () => count(field, 'at-a-request'),
       atOnce: AT_ONCE,
     })
-    for (let run = 1; run <= runs && field.violations.length === 0; run += 1) {
+    const deadline = performance.now() + withinMs
+    let done = 0
+    while (done < runs && field.violations.length === 0 && performance.now() < deadline) {
       const what = await oneRun(field, register)
-      onRun?.(run, what)
+      done += 1
+      onRun?.(done, what)
     }
     await callers.stop()
     await finish(field)
-    return await report(field)
+    return { runs: done, ...(await report(field)) }
   } finally {
     await server.close()
     await receiver.close()
@@ -180,7 +188,7 @@ async function finish(field: Field): Promise<void> {
   field.violations.push(...(await look(field, (sql) => checkDeliveries(sql, ledger))))
 }
 
-async function report(field: Field): Promise<KillsReport> {
+async function report(field: Field): Promise<Omit<KillsReport, 'runs'>> {
   const { ledger, kills, violations, server } = field
   const ids = new Set(ledger.receipts.map((receipt) => receipt.id))
   return {

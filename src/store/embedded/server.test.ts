@@ -116,7 +116,7 @@ describe('the embedded server', () => {
     const child = spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: ['ignore', 'pipe', 'inherit'] })
     const acknowledged: string[] = []
     createInterface({ input: child.stdout }).on('line', (line) => acknowledged.push(line))
-    await eventually('writing', async () => acknowledged.length >= 200)
+    await eventually('writing', async () => acknowledged.length >= 200, 60_000)
     return { process: child, acknowledged }
   }
 

@@ -2,8 +2,8 @@
  * A private PostgreSQL server as a child process, for one Earshot on one machine. It listens on a unix socket in a
  * folder that only its user may enter, and on no network.
  *
- * One Earshot per folder: a session of its own holds an advisory lock as long as we live. A server that runs without
- * that lock is an orphan (its Earshot was killed); it is stopped and a new one is started, so that there is one way
+ * One Earshot per folder (`hold.ts`), and one per server: a session of its own holds an advisory lock as long as we live, which also says
+ * to others which server is whose. A server that runs without that lock is an orphan (its Earshot was killed); it is stopped and a new one is started, so that there is one way
  * to run and PostgreSQL recovers from its log when it must.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -15,7 +15,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
 import type { Log } from '../database.ts'
 import { type Binaries, findBinaries, type Owner } from './binaries.ts'
-import { clientOf, type LockFile, LOCK_KEY, majorOf, PORT, prepareFolder, readLockFile, type ServerAddress, USER } from './folder.ts'
+import { FolderInUse, type Hold, holdFolder } from './hold.ts'
+import { clientOf, type DataFolder, type LockFile, LOCK_KEY, majorOf, PORT, prepareFolder, readLockFile, type ServerAddress, USER } from './folder.ts'
 
 export interface EmbeddedOptions {
   readonly folder: string
@@ -54,17 +55,30 @@ interface Place {
   readonly binaries: Binaries
   readonly durable: boolean
   readonly log: Log
+  /** Let go when the server is closed. */
+  readonly hold: Hold
 }
 
 /** @throws {Error} when the folder is in use by another Earshot, was made by another major version, or cannot be used; the message says so. */
 export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedServer> {
-  const { log, durable = true } = options
+  const { log } = options
   const { folder, owner } = await prepareFolder(resolve(options.folder), log)
+  const hold = await holdFolder(folder)
+  try {
+    return await startHeld(options, { folder, owner, hold })
+  } catch (error) {
+    await hold.release()
+    throw error
+  }
+}
+
+async function startHeld(options: EmbeddedOptions, { folder, owner, hold }: DataFolder & { readonly hold: Hold }): Promise<EmbeddedServer> {
+  const { log, durable = true } = options
   const cluster = join(folder, 'postgres')
   const only = options.binaries === undefined ? {} : { only: options.binaries }
   const binaries = await findBinaries({ dataFolder: folder, owner, major: await majorOf(cluster), ...only })
   const socketFolder = await makeSocketFolder(folder, owner)
-  const place: Place = { folder, cluster, socketFolder, owner, binaries, durable, log }
+  const place: Place = { folder, cluster, socketFolder, owner, binaries, durable, log, hold }
   try {
     await createCluster(place)
     return supervise(place, await launch(place))
@@ -137,6 +151,7 @@ function supervise(place: Place, first: Running): EmbeddedServer {
       process.off('exit', atExit)
       await end(running)
       await removeSocketFolder(place)
+      await place.hold.release()
     },
   }
 }
@@ -160,7 +175,7 @@ async function launch(place: Place, attempts = RESTARTS): Promise<Running> {
       throw new Error(`PostgreSQL could not be started on ${cluster}: ${await lastWords(place)}`)
     }
     const guard = await takeLock(place.socketFolder)
-    if (guard === 'taken') throw inUse(place.folder)
+    if (guard === 'taken') throw new FolderInUse(place.folder)
     if (guard === 'unreachable') continue
     const known = await guard.query('select from pg_database where datname = $1', [EMBEDDED_DATABASE])
     if (known.rowCount === 0) await guard.query(`create database ${EMBEDDED_DATABASE}`)
@@ -235,7 +250,7 @@ async function stopOrphan(place: Place): Promise<void> {
     const file = await readLockFile(cluster)
     if (file === null) return
     const guard = await takeLock(file.socketFolder)
-    if (guard === 'taken') throw inUse(folder)
+    if (guard === 'taken') throw new FolderInUse(folder)
     if (guard === 'unreachable') {
       if (await serves(file.pid, cluster)) continue // It is starting or stopping.
       return forgetProcess(cluster, file)
@@ -258,9 +273,6 @@ async function forgetProcess(cluster: string, { socketFolder }: LockFile): Promi
   if (text !== '') await writeFile(path, text.replace(/^\d+/, String(process.pid)))
   await rm(join(socketFolder, `.s.PGSQL.${PORT}.lock`), { force: true })
 }
-
-const inUse = (folder: string): Error =>
-  new Error(`The data folder ${folder} is in use by another Earshot. Stop that one first, or give this one a folder of its own.`)
 
 /** Whether this process is a PostgreSQL server on the folder, by its command line. */
 const serves = async (pid: number, cluster: string): Promise<boolean> =>
