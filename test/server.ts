@@ -15,6 +15,8 @@ export const TOKEN = 'a-token-of-some-length'
 export const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
 const CLI = new URL('../bin/earshot.mjs', import.meta.url).pathname
 const START_MS = 30_000
+/** Whoever waits for something by asking again and again asks more often than any client should. */
+const PATIENT_LIMITS = 'limits: { readsPerMinute: 1000000, requestsPerMinute: 1000000 }'
 
 /** The vendor's JSON as a customer's program reads it: whatever is asked for is there, or the test fails. */
 export interface VendorJson {
@@ -111,6 +113,7 @@ trunks:
   - { name: customer, uri: "sip:${trunkPhone.uri.replace(/^sip:[^@]*@/, '')}", numbers: ["+918012345678"] }
 dial: { allow: ["+91"] }
 callbacks: { allow: [127.0.0.1]${retrySeconds ? `, retrySeconds: [${retrySeconds.join(', ')}]` : ''} }
+${extraYaml.includes('limits:') ? '' : PATIENT_LIMITS}
 ${extraYaml}`,
   )
   let child: ChildProcess | null = null

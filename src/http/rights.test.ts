@@ -10,7 +10,7 @@ import { makeTokenHasher } from '../control/access/token-hash.ts'
 import { makeApi } from '../control/api.ts'
 import { type Principal, SCOPES, type Scope } from '../domain/account/rights.ts'
 import type { Address } from '../domain/address.ts'
-import type { AccountId, KeyId } from '../domain/ids.ts'
+import type { AccountId, CallId, KeyId } from '../domain/ids.ts'
 import { type FakeControl, makeFakeControl } from './fake-control.ts'
 import { NOTHING_KEPT } from './nothing-kept.ts'
 import { type ApiRoute, ROUTES } from './routes.ts'
@@ -99,8 +99,13 @@ const STATES = ['valid', 'expired', 'revoked', 'wrong token', 'unknown key'] as 
 /** By scope, then by state. */
 const pairs = new Map<Scope, Readonly<Record<(typeof STATES)[number], Pair>>>()
 
-async function issue(accountId: AccountId, scopes: readonly Scope[], expiresAt: number | null = null): Promise<Pair> {
-  const { key, token } = await desk.create(accountId, null, { name: '', scopes, agents: null, expiresAt }, null)
+async function issue(
+  accountId: AccountId,
+  scopes: readonly Scope[],
+  expiresAt: number | null = null,
+  agents: readonly string[] | null = null,
+): Promise<Pair> {
+  const { key, token } = await desk.create(accountId, null, { name: '', scopes, agents, expiresAt }, null)
   return { id: key.id, token: token ?? '' }
 }
 
@@ -109,7 +114,7 @@ before(async () => {
   control = makeFakeControl(() => now)
   const hasher = makeTokenHasher({ cost: { N: 16, r: 1, p: 1 } })
   const keyring = makeKeyring({ sql: opened.database.sql, hasher, isAccount: () => true, now: () => now, log: silent })
-  const accounts = new Map([ACME, ZENITH].map((id) => [id, { agents: ['priya'] }]))
+  const accounts = new Map([ACME, ZENITH].map((id) => [id, { agents: ['priya', 'ravi'] }]))
   const onChanged = keyring.forget
   desk = makeKeyDesk({ database: opened.database, hasher, accounts, configured: [], newKeyId, newToken: newApiToken, now: () => now, onChanged })
   const plenty = 1_000_000
@@ -204,6 +209,19 @@ for (const row of ROWS) {
     assert.equal((await ask(row, 'zenith', strangers, on)).status, 404)
     const unknown = await ask(row, 'zenith', strangers, { call: 'z'.repeat(32), leg: 'z', monitor: 'z', key: newKeyId() })
     assert.deepEqual(await ask(row, 'zenith', strangers, on), unknown, 'as if there were no such thing')
+  })
+}
+
+for (const row of ROWS.filter(({ route }) => /:(?:call|key)Sid/.test(route))) {
+  test(`[C10] ${nameOf(row)}: to a key that is limited to an agent, what is beyond that is answered as what does not exist, letter for letter`, async () => {
+    const [ravis, priyas] = [await issue(ACME, SCOPES, null, ['ravi']), await issue(ACME, SCOPES, null, ['priya'])]
+    const on = await there(row)
+    const call = await control.call(ACME, on.call as CallId)
+    const unknown = await ask(row, 'acme', ravis, { call: 'z'.repeat(32), leg: on.leg, monitor: on.monitor, key: newKeyId() })
+    assert.equal(unknown.status, 404)
+    assert.deepEqual(await ask(row, 'acme', ravis, on), unknown)
+    assert.deepEqual(await control.call(ACME, on.call as CallId), call, 'and nothing happened')
+    if (on.key === '') assert.equal((await ask(row, 'acme', priyas, on)).status, row.status ?? 200)
   })
 }
 

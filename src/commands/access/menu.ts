@@ -29,15 +29,17 @@ Examples:
 /** Adds `keys`; each command says its exit code to `done`. */
 export function addKeyCommands(earshot: Command, add: Add, desk: Desk, done: (code: number) => void): void {
   const work = () => import('./keys.ts')
-  const keys = earshot.command('keys').description('API keys: make, list, rotate, revoke').addHelpText('after', KEYS_HELP)
+  const keys = earshot.command('keys').alias('key').description('API keys: make, list, rotate, revoke').addHelpText('after', KEYS_HELP)
   add(keys, 'create', 'make a key, and say its token')
     .option('--account <sid>', 'whose it is; may be left out when there is one account')
-    .option('--scope <scope>', 'what it may do, once for each, or all', scope, [])
-    .option('--agent <name>', 'only calls in which this phone takes part, once for each (default: all calls)', repeated, [])
+    .option('--scope <scope>', 'what it may do, once for each, or all', scope)
+    .option('--agent <name>', 'only calls in which this phone takes part, once for each (default: all calls)', repeated)
     .option('--name <text>', 'what people call it', keyName, '')
     .option('--expires <when>', 'in 12h, 90d, …, or at 2027-01-31, 2027-01-31T18:00:00Z (default: never)', expiry)
     .addHelpText('after', KEYS_HELP)
-    .action(async (options: KeyCreateOptions) => done(await (await work()).keysCreate(desk, options)))
+    .action(async (options: Partial<Lists> & Omit<KeyCreateOptions, keyof Lists>) => {
+      done(await (await work()).keysCreate(desk, { scope: [], agent: [], ...options }))
+    })
   add(keys, 'list', 'all keys, those of the configuration first')
     .option('--account <sid>', 'only of this account')
     .option('--full', 'names in full', false)
@@ -57,9 +59,12 @@ export function addKeyCommands(earshot: Command, add: Add, desk: Desk, done: (co
     .action(async (id: string, options: RecordOptions) => done(await (await work()).keysRevoke(desk, id, options)))
 }
 
-const repeated = (value: string, before: readonly string[]): readonly string[] => [...before, value]
+/** Options that may be given more than once. */
+type Lists = Pick<KeyCreateOptions, 'scope' | 'agent'>
 
-function scope(value: string, before: readonly string[]): readonly string[] {
+const repeated = (value: string, before: readonly string[] = []): readonly string[] => [...before, value]
+
+function scope(value: string, before: readonly string[] = []): readonly string[] {
   const words = value.split(',').map((word) => word.trim())
   if (words.some((word) => word !== 'all' && !SCOPES.some((known) => known === word)))
     throw new InvalidArgumentError(`write all, or some of ${SCOPES.join(', ')}.`)

@@ -136,7 +136,7 @@ test('a revoked key counts no more, from the moment of the answer', async () => 
   assert.equal(await keyring.authenticate(id, token), null)
 })
 
-test('who is being looked at while the key is revoked is not remembered for it', async () => {
+test('who is being looked at while the key is revoked is refused, and not remembered', async () => {
   const { id, token } = await issued()
   let revoked: Promise<unknown> = Promise.resolve()
   const slow = makeKeyring({
@@ -153,8 +153,31 @@ test('who is being looked at while the key is revoked is not remembered for it',
       },
     },
   })
-  await slow.authenticate(id, token)
+  assert.equal(await slow.authenticate(id, token), null)
   await revoked
+  assert.equal(slow.remembered(id, token), null)
+})
+
+test('who is being looked at while the key is rotated with a grace is let in', async () => {
+  const { id, token } = await issued()
+  let rotated: Promise<unknown> | null = null
+  const slow = makeKeyring({
+    sql,
+    isAccount: () => true,
+    now: () => now,
+    log: silent,
+    hasher: {
+      ...cheap,
+      async matches(...pair) {
+        rotated ??= desk.rotate(ACME, null, id, 60_000).then(() => slow.forget(id))
+        await rotated
+        return cheap.matches(...pair)
+      },
+    },
+  })
+  assert.equal((await slow.authenticate(id, token))?.keyId, id)
+  assert(slow.remembered(id, token), 'as the token that counts for a while')
+  now += 60_000
   assert.equal(slow.remembered(id, token), null)
 })
 

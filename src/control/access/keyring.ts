@@ -76,6 +76,8 @@ export function makeKeyring({ sql, hasher, isAccount, now, log }: KeyringOptions
     const proof = await proofBy(hasher, stored, token, now)
     if (!proof || !isAccount(proof.who.accountId)) return null
     if (since === changes) remember(pairs, pair, proof, REMEMBERED_PAIRS)
+    // A hash takes its time, and more when others wait: what was read before may not be so any more.
+    else if (!(await isUnchanged(sql, proof))) return prove(pair, key, token)
     return proof
   }
 
@@ -137,6 +139,9 @@ async function proofBy(hasher: TokenHasher, stored: StoredKey | null, token: str
   const until = Math.min(now() + REMEMBERED_MS, expiresAt ?? Number.POSITIVE_INFINITY, isPrevious ? previous.until : Number.POSITIVE_INFINITY)
   return { who: { accountId, keyId, scopes, agents }, version: stored.version, until }
 }
+
+const isUnchanged = async (sql: Sql, { who, version }: Remembered): Promise<boolean> =>
+  (await keyVersions(sql, [who.keyId])).get(who.keyId) === version
 
 /** The latest entries of a map that may not grow beyond `most`. */
 function remember<K, V>(map: Map<K, V>, key: K, value: V, most: number): void {
