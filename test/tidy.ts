@@ -22,12 +22,13 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'engine/native': ['engine', 'domain', 'sip', 'media'],
   'engine/asterisk': ['engine', 'domain'],
   phone: ['sip', 'media'],
-  store: ['domain'],
-  webhooks: ['domain', 'contract', 'store'],
-  control: ['domain', 'store', 'webhooks', 'engine/engine.ts'],
+  store: ['domain', 'store/outbox'],
+  'store/outbox': ['domain', 'store/database.ts', 'store/json.ts'],
+  webhooks: ['domain', 'contract', 'store', 'store/outbox'],
+  control: ['domain', 'store', 'store/outbox', 'webhooks', 'engine/engine.ts'],
   http: ['domain', 'contract', 'control'],
-  commands: ['domain', 'sip', 'engine/native', 'store', 'webhooks', 'config.ts', 'config-schema.ts', 'mask.ts', 'chance.ts'],
-  metrics: ['domain', 'engine/native/media-plane.ts', 'store/outbox.ts'],
+  commands: ['domain', 'sip', 'engine/native', 'store', 'store/outbox', 'webhooks', 'config.ts', 'config-schema.ts', 'mask.ts', 'chance.ts'],
+  metrics: ['domain', 'engine/native/media-plane.ts', 'store/outbox/log.ts'],
 }
 /** Rooms without clock, chance, socket, environment and log. */
 export const PURE_ROOMS = ['domain', 'contract', 'sip', 'media']

@@ -8,7 +8,7 @@
 import type { Call, Decision } from '../domain/call.ts'
 import type { CallId } from '../domain/ids.ts'
 import type { IdempotencyRecord } from '../store/idempotency.ts'
-import type { CallbackRow } from '../store/outbox.ts'
+import type { CallbackRow } from '../store/outbox/rows.ts'
 
 export interface LiveCallsOptions {
   /** One atomic write: the call, its callbacks, the idempotency record. */

@@ -11,7 +11,7 @@ import { closeAfterCrash } from '../domain/events.ts'
 import { loadLiveCalls, saveCall } from '../store/calls.ts'
 import type { Database } from '../store/database.ts'
 import { lastBeat } from '../store/nodes.ts'
-import type { CallbackRow } from '../store/outbox.ts'
+import type { CallbackRow } from '../store/outbox/rows.ts'
 
 export interface RecoveryOptions {
   readonly database: Database

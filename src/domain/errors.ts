@@ -9,6 +9,9 @@ export const DOMAIN_ERRORS = [
   'too-many-legs',
   'right-missing',
   'idempotency-mismatch',
+  'callback-not-found',
+  'callback-not-parked',
+  'secret-configured',
   'draining',
 ] as const
 export type DomainErrorCode = (typeof DOMAIN_ERRORS)[number]

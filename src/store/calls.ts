@@ -10,7 +10,7 @@ import { CALL_COLUMNS, type CallRow, callOf, callRow, LEG_COLUMNS, type LegRow, 
 import type { Sql } from './database.ts'
 import { type IdempotencyRecord, IdempotencyTaken } from './idempotency.ts'
 import { rowsJson, toTimestamp } from './json.ts'
-import { CALLBACK_CHANNEL, type CallbackRow, receiverOf } from './outbox.ts'
+import { CALLBACK_CHANNEL, type CallbackRow, receiverOf } from './outbox/rows.ts'
 
 export interface CallSave {
   readonly call: Call

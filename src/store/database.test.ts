@@ -121,7 +121,7 @@ for (const server of testServers()) {
       const [steps] = await Promise.all(all.map((one) => one.sql.query<{ name: string }>('select name from migration')))
       assert.deepEqual(
         steps?.map((step) => step.name),
-        ['001-calls'],
+        ['001-calls', '002-callbacks'],
       )
       await Promise.all(all.map((one) => one.close()))
       await sql.query('drop database empty with (force)')
