@@ -21,6 +21,8 @@ const MAX_PORT = 65_535
 /** Retries of one callback at most, and the longest wait between two: a week. */
 const MAX_RETRIES = 50
 const MAX_RETRY_SECONDS = 7 * 24 * 3600
+/** Secrets that sign an account's callbacks at most. */
+const MAX_SECRETS = 2
 /** Entries of one list at most. */
 const MAX_ENTRIES = 10_000
 
@@ -102,6 +104,12 @@ const callbackSecret = text('whsec_…').refine(isSecret, {
   error: 'must be whsec_ and 24 to 64 bytes in base64; make one with: echo "whsec_$(head -c 32 /dev/urandom | base64)"',
 })
 
+/** One, or two while the receiver changes over: the new one first. */
+const callbackSecrets = z.preprocess(
+  (input) => (typeof input === 'string' ? [input] : input),
+  list(callbackSecret, '- whsec_…').max(MAX_SECRETS, { error: `may hold at most ${MAX_SECRETS}: the new one, then the old one` }),
+)
+
 const account = section({
   sid: name('mycompany')
     .refine((value) => !value.endsWith('.json'), { error: 'may not end in .json; write e.g. mycompany' })
@@ -120,7 +128,7 @@ const account = section({
     '- {name: priya, password: "${PRIYA_PASSWORD}"}',
   ).default([]),
   maxMonitors: integer(1, 1000, 10).default(10),
-  callbackSecret: callbackSecret.nullable().default(null),
+  callbackSecret: callbackSecrets.default([]),
 })
 
 const trunk = section({

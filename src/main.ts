@@ -5,7 +5,7 @@
  * (drain) the other way round: no new calls, live ones are hung up and recorded, their callbacks get a chance to go out,
  * then everything closes.
  */
-import { hexDigest, newId, newToken } from './chance.ts'
+import { hexDigest, newId, newToken, share } from './chance.ts'
 import { accountsOf, type Config, dialRulesOf, type TrunkConfig } from './config.ts'
 import { addressIn } from './contract/numbers.ts'
 import { makeControl } from './control/control.ts'
@@ -22,10 +22,9 @@ import { listenForReaders } from './metrics/listener.ts'
 import { makeMetrics, type Metrics } from './metrics/metrics.ts'
 import { openDatabase } from './store/database.ts'
 import { keepUp } from './store/nodes.ts'
-import { callbackBacklog } from './store/outbox.ts'
-import { callbackSecret } from './store/secrets.ts'
+import { callbackBacklog } from './store/outbox/log.ts'
 import { callbackRows } from './webhooks/enqueue.ts'
-import { newSecret } from './webhooks/signature.ts'
+import { makeSecretBook } from './webhooks/secrets.ts'
 import { makeWebhookWorker } from './webhooks/worker.ts'
 
 export interface House {
@@ -74,10 +73,10 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
 
   const metrics = metricsOf(config, log)
   const engine = engineOf(config, log, metrics)
-  metrics.lookAt({ engine, callbackBacklog: () => callbackBacklog(database.sql, now()) })
   const shared = { database, node: NODE, now, log }
   const dialRules = dialRulesOf(config)
-  const control = makeControl({ ...shared, engine, accounts, dialRules, callbacksOf, newId, schedule, onChange: metrics.onCall })
+  const secrets = makeSecretBook({ sql: database.sql, configured: (id) => config.accounts.find(({ sid }) => sid === id)?.callbackSecret ?? [], now })
+  const control = makeControl({ ...shared, engine, accounts, dialRules, secrets, callbacksOf, newId, schedule, onChange: metrics.onCall })
   await engine.start((event) => control.onEngineEvent(event))
   opened.push(() => engine.stop())
   await engine.farewell(memoriesOf(crashed))
@@ -89,10 +88,13 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
   const worker = makeWebhookWorker({
     ...shared,
     onSettled: metrics.onCallback,
+    onPaused: metrics.onReceiverPaused,
+    chance: share,
     allow: config.callbacks.allow,
     schedule: config.callbacks.retrySeconds.map((seconds) => seconds * 1000),
-    secretOf: async (id) => config.accounts.find(({ sid }) => sid === id)?.callbackSecret ?? callbackSecret(database.sql, id, newSecret()),
+    secretsOf: secrets.signing,
   })
+  metrics.lookAt({ engine, callbackBacklog: () => callbackBacklog(database.sql, now()), pausedReceivers: worker.pausedReceivers })
   await worker.start()
   opened.push(() => worker.stop())
   const endUpkeep = keepUp({ sql: database.sql, node: NODE, now, log })

@@ -136,7 +136,7 @@ describe('callbacks are received and verified, as examples/ shows it', () => {
   async function refuses(url: string): Promise<void> {
     const body = JSON.stringify({ LegSid: 'leg', Status: 'completed', CustomField: '', EventType: 'terminal' })
     const send = async (secret: string, id: string, at: number, sent: string): Promise<number> => {
-      const headers = { 'content-type': 'application/json', ...signatureHeaders(secret, { id, body, now: at }) }
+      const headers = { 'content-type': 'application/json', ...signatureHeaders([secret], { id, body, now: at }) }
       return (await fetch(url, { method: 'POST', headers, body: sent })).status
     }
     const now = Date.now()

@@ -52,6 +52,9 @@ test('[C10] each refusal of the domain has its status', () => {
     ['too-many-legs', 403],
     ['right-missing', 403],
     ['idempotency-mismatch', 409],
+    ['callback-not-found', 404],
+    ['callback-not-parked', 409],
+    ['secret-configured', 409],
     ['draining', 503],
   ])
 })

@@ -42,6 +42,9 @@ const DOMAIN: Readonly<Record<DomainErrorCode, (detail: string) => WireError>> =
   'too-many-legs': () => status(403, 'Leg cannot be created: the call already has as many legs as are allowed'),
   'right-missing': () => status(403, 'Your API key does not have the right to do this'),
   'idempotency-mismatch': () => status(409, 'Idempotency-Key was already used with another request'),
+  'callback-not-found': () => status(404, 'Given callbackSID does not exist. Please check the callbackSID passed'),
+  'callback-not-parked': () => status(409, 'Callback cannot be replayed: only a parked one can'),
+  'secret-configured': () => status(409, 'Callback secret cannot be rotated: the configuration of the server names it'),
   draining: () => status(503, 'Service Unavailable'),
 }
 

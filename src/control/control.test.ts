@@ -11,7 +11,8 @@ import { MODES, type Mode } from '../domain/leg.ts'
 import { type FakeEngine, fakeMemory, makeFakeEngine } from '../engine/fake.ts'
 import type { Database, Sql } from '../store/database.ts'
 import { beat } from '../store/nodes.ts'
-import type { CallbackRow } from '../store/outbox.ts'
+import type { CallbackRow } from '../store/outbox/rows.ts'
+import { makeSecretBook } from '../webhooks/secrets.ts'
 import { type Idempotency, makeControl, type RunningControl } from './control.ts'
 import { closeCrashed, findCrashed, memoriesOf, type RecoveryOptions } from './recovery.ts'
 
@@ -61,7 +62,7 @@ async function house(node = `node-${(houses += 1)}`): Promise<House & { node: st
   }
   const engine = makeFakeEngine({ newId })
   const control = makeControl({
-    engine, database, node, accounts: new Map([[ACME, account]]), dialRules: { prefixes: ['+91'], hosts: [] }, callbacksOf: (decision) => rows(decision, newId), newId,
+    engine, database, node, accounts: new Map([[ACME, account]]), dialRules: { prefixes: ['+91'], hosts: [] }, secrets: makeSecretBook({ sql, configured: () => [], now: () => clock.now }), callbacksOf: (decision) => rows(decision, newId), newId,
     now: () => clock.now,
     schedule(delayMs, work) {
       const alarm = { at: clock.now + delayMs, work }

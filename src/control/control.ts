@@ -14,6 +14,8 @@ import { isLive, type Leg, type Mode } from '../domain/leg.ts'
 import type { EngineEvent } from '../engine/engine.ts'
 import { listCalls, loadCall } from '../store/calls.ts'
 import { findIdempotency, IDEMPOTENCY_MS, type IdempotencyRecord } from '../store/idempotency.ts'
+import type { SecretBook } from '../webhooks/secrets.ts'
+import { type CallbackDesk, makeCallbackDesk } from './callback-desk.ts'
 import { makeSteps, type Steps, type StepsOptions } from './steps.ts'
 
 /** A leg and the call it belongs to, as they were when the answer was decided. */
@@ -31,7 +33,7 @@ export interface Idempotency {
 }
 
 /** Calls of another account are, to whoever asks, not there. Every method may throw DomainError `draining` except the readers. */
-export interface Control {
+export interface Control extends CallbackDesk {
   /** @throws {DomainError} destination-not-allowed (From or To) · invalid-parameter (CallerId) · idempotency-mismatch · draining */
   connect(accountId: AccountId, command: ConnectCommand, idempotency: Idempotency | null): Promise<Call>
   /** @throws {DomainError} call-not-in-progress · invalid-parameter (TargetLegSid, CallerId) · destination-not-allowed · too-many-monitors · idempotency-mismatch · draining */
@@ -49,6 +51,8 @@ export interface Control {
 }
 
 export interface ControlOptions extends StepsOptions {
+  /** What signs callbacks. */
+  readonly secrets: SecretBook
   readonly accounts: ReadonlyMap<AccountId, Account>
   readonly dialRules: DialRules
   /** 32 characters of `[0-9a-z]`, unguessable (C6). */
@@ -86,6 +90,7 @@ export function makeControl(options: ControlOptions): RunningControl {
   const { steps } = desk
   return {
     ...commandsOf(desk),
+    ...makeCallbackDesk(options),
     async liveCall(accountId, callId) {
       return ownCall(steps.live.get(callId), accountId)
     },

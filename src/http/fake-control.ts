@@ -2,6 +2,7 @@
  * A `Control` in memory for tests of the server: the real decisions of `domain/`, with nothing behind their orders. Whoever
  * tests says when a leg answers or ends. Ids are counted, 32 characters like real ones.
  */
+import type { CallbackDesk } from '../control/callback-desk.ts'
 import type { Control, Idempotency, LegOfCall } from '../control/control.ts'
 import type { Account } from '../domain/account.ts'
 import { assertInProgress, type Call, liveLeg } from '../domain/call.ts'
@@ -50,6 +51,7 @@ export function makeFakeControl(now: () => number): FakeControl {
   }
   const legOf = (call: Call, legId: LegId): LegOfCall => ({ call, leg: liveLeg(call, legId) })
   return {
+    ...noCallbacks(asked),
     asked,
     async connect(accountId, command, idempotency) {
       asked.push('connect')
@@ -86,8 +88,7 @@ export function makeFakeControl(now: () => number): FakeControl {
     },
     async calls(accountId, query) {
       asked.push('calls')
-      const own = [...calls.values()].filter((call) => call.accountId === accountId)
-      return pageOf(own, query)
+      return pageOf([...calls.values()], accountId, query)
     },
     callIn(accountId, from, dialled, agent) {
       const ids = { callId: newId() as CallId, callerLegId: newId() as LegId, dialledLegId: newId() as LegId }
@@ -99,13 +100,35 @@ export function makeFakeControl(now: () => number): FakeControl {
   }
 }
 
+/** Nobody was ever called back. */
+function noCallbacks(asked: string[]): CallbackDesk {
+  const unknown = async (): Promise<never> => {
+    throw new DomainError('callback-not-found')
+  }
+  const state = { source: 'data', current: { fingerprint: '0'.repeat(12), madeAt: null }, previous: null } as const
+  return {
+    callbacks: async () => ({ callbacks: [], total: 0, hasPrevious: false, hasNext: false }),
+    callback: unknown,
+    replayCallback: unknown,
+    async replayParked() {
+      asked.push('replayParked')
+      return { replayed: 0, remaining: 0 }
+    },
+    callbackSecret: async () => state,
+    async rotateCallbackSecret() {
+      asked.push('rotateCallbackSecret')
+      return { secret: `whsec_${'A'.repeat(43)}=`, state }
+    },
+  }
+}
+
 const accountOf = (id: AccountId): Account => ({ id, timeZone: 'UTC', numbers: [], agents: [], maxMonitors: MAX_MONITORS })
 
 /** Filters by id and status alone, and calls that are created at the same moment are in the order of their ids. */
-function pageOf(calls: readonly Call[], { ids, statuses, order, start, pageSize }: CallQuery): CallPage {
+function pageOf(calls: readonly Call[], accountId: AccountId, { ids, statuses, order, start, pageSize }: CallQuery): CallPage {
   const statusOf = ({ state }: Call) => (state.status === 'ended' ? state.outcome : 'in-progress')
   const matching = calls
-    .filter((call) => (ids?.includes(call.id) ?? true) && (statuses?.includes(statusOf(call)) ?? true))
+    .filter((call) => call.accountId === accountId && (ids?.includes(call.id) ?? true) && (statuses?.includes(statusOf(call)) ?? true))
     .sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1))
   if (order === 'desc') matching.reverse()
   const place = start === null ? -1 : matching.findIndex(({ id }) => id === start.id)

@@ -4,6 +4,8 @@
  * Parameters are looked at before the call is: a request that is wrong in itself is 400 whether or not its call lives.
  */
 import { callList, callQueryIn } from '../contract/call-list.ts'
+import { callbackIdIn, callbackList, callbackQueryIn, callbackResource, receiverIn, replayResource } from '../contract/callback-log.ts'
+import { keepMsIn, secretResource } from '../contract/callback-secret.ts'
 import { type Fields, lastValue } from '../contract/fields.ts'
 import { callIdIn, connectCommand, legAction, legIdIn, monitorCommand } from '../contract/requests.ts'
 import { activeLegs, allLegs, callResource, legResource } from '../contract/resources.ts'
@@ -20,6 +22,7 @@ export interface Asked {
   /** As in the path, decoded; empty where the path has none. */
   readonly callSid: string
   readonly legSid: string
+  readonly callbackSid: string
   /** Of the address. */
   readonly query: Fields
   /** Of the body; writes look here alone. */
@@ -81,6 +84,42 @@ export const ROUTES: readonly ApiRoute[] = [
     },
   },
   { method: 'PUT', path: '/Calls/:callSid/Legs/:legSid', answer: actOnLeg },
+  {
+    method: 'GET',
+    path: '/Callbacks',
+    answer: async (control, asked) => {
+      const query = callbackQueryIn(asked.query)
+      return callbackList(await control.callbacks(asked.accountId, query), query, asked)
+    },
+  },
+  {
+    method: 'POST',
+    path: '/Callbacks/Replay',
+    answer: async (control, asked) => replayResource(await control.replayParked(asked.accountId, receiverIn(asked.fields))),
+  },
+  {
+    method: 'GET',
+    path: '/Callbacks/:callbackSid',
+    answer: async (control, asked) => callbackResource(await control.callback(asked.accountId, callbackId(asked)), asked),
+  },
+  {
+    method: 'POST',
+    path: '/Callbacks/:callbackSid/Replay',
+    answer: async (control, asked) => callbackResource(await control.replayCallback(asked.accountId, callbackId(asked)), asked),
+  },
+  {
+    method: 'GET',
+    path: '/CallbackSecret',
+    answer: async (control, asked) => secretResource(await control.callbackSecret(asked.accountId), null, asked.timeZone),
+  },
+  {
+    method: 'POST',
+    path: '/CallbackSecret/Rotate',
+    answer: async (control, asked) => {
+      const { secret, state } = await control.rotateCallbackSecret(asked.accountId, keepMsIn(asked.fields))
+      return secretResource(state, secret, asked.timeZone)
+    },
+  },
 ]
 
 async function actOnLeg(control: Control, asked: Asked): Promise<WireObject> {
@@ -101,6 +140,12 @@ const wantsDetails = ({ query }: Asked): boolean => lastValue(query, 'details')?
 function callId(asked: Asked, unknown: DomainErrorCode): CallId {
   const id = callIdIn(asked.callSid)
   if (id === null) throw new DomainError(unknown)
+  return id
+}
+
+function callbackId(asked: Asked): string {
+  const id = callbackIdIn(asked.callbackSid)
+  if (id === null) throw new DomainError('callback-not-found')
   return id
 }
 

@@ -194,13 +194,14 @@ interface Known {
 
 /** @throws {DomainError} invalid-parameter (Idempotency-Key) @throws {HttpError} bad-request */
 function askedBy(request: FastifyRequest, { accountId, format, options }: Known): Asked {
-  const { callSid, legSid } = paramsOf(request)
+  const { callSid, legSid, callbackSid } = paramsOf(request)
   const fields = (request.body ?? new Map()) as Fields
   return {
     accountId,
     format,
     callSid,
     legSid,
+    callbackSid,
     fields,
     timeZone: options.accounts.timeZone(accountId),
     query: queryOf(request.query),
@@ -226,9 +227,16 @@ function assertOpen(state: 'starting' | 'ready' | 'draining', method: string): v
   if (closed) throw new HttpError('unavailable', { 'retry-after': String(RETRY_AFTER_S) })
 }
 
-function paramsOf(request: FastifyRequest): { readonly accountSid: string; readonly callSid: string; readonly legSid: string } {
+interface PathParams {
+  readonly accountSid: string
+  readonly callSid: string
+  readonly legSid: string
+  readonly callbackSid: string
+}
+
+function paramsOf(request: FastifyRequest): PathParams {
   const params = (request.params ?? {}) as Readonly<Record<string, string>>
-  return { accountSid: params.accountSid ?? '', callSid: params.callSid ?? '', legSid: params.legSid ?? '' }
+  return { accountSid: params.accountSid ?? '', callSid: params.callSid ?? '', legSid: params.legSid ?? '', callbackSid: params.callbackSid ?? '' }
 }
 
 /** @param query As Fastify has parsed it: a name given twice has a list. @throws {HttpError} bad-request */
