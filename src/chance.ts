@@ -28,3 +28,6 @@ export const newApiToken = (): string => `et_${randomText(52)}`
 
 /** Hex digest for SIP's digest authentication. */
 export const hexDigest = (algorithm: 'md5' | 'sha256', text: string): string => createHash(algorithm).update(text).digest('hex')
+
+/** Fair, from 0 to 1 (1 excluded), for what needs no secrecy. */
+export const share = (): number => Math.random()

@@ -23,6 +23,8 @@ const MAX_PORT = 65_535
 /** Retries of one callback at most, and the longest wait between two: a week. */
 const MAX_RETRIES = 50
 const MAX_RETRY_SECONDS = 7 * 24 * 3600
+/** Secrets that sign an account's callbacks at most. */
+const MAX_SECRETS = 2
 /** Entries of one list at most. */
 const MAX_ENTRIES = 10_000
 
@@ -122,6 +124,11 @@ const key = section({
 const proxy = text('127.0.0.1').refine((value) => ipaddr.isValidCIDR(value) || (isIP(value) !== 0 && !isWildcard(value)), {
   error: 'must be the address or block of a proxy; write e.g. 127.0.0.1 or 10.0.0.0/8',
 })
+/** One, or two while the receiver changes over: the new one first. */
+const callbackSecrets = z.preprocess(
+  (input) => (typeof input === 'string' ? [input] : input),
+  list(callbackSecret, '- whsec_…').max(MAX_SECRETS, { error: `may hold at most ${MAX_SECRETS}: the new one, then the old one` }),
+)
 
 const account = section({
   sid: name('mycompany')
@@ -135,7 +142,7 @@ const account = section({
     '- {name: priya, password: "${PRIYA_PASSWORD}"}',
   ).default([]),
   maxMonitors: integer(1, 1000, 10).default(10),
-  callbackSecret: callbackSecret.nullable().default(null),
+  callbackSecret: callbackSecrets.default([]),
 })
 
 const trunk = section({

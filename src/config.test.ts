@@ -65,7 +65,7 @@ test('what is left out has its default', () => {
     sip: { host: '127.0.0.1', port: 5060, advertise: '127.0.0.1' },
     rtp: { host: '127.0.0.1', portMin: 40_000, portMax: 49_998, advertise: '127.0.0.1' },
     data: '/etc/earshot/data',
-    accounts: [{ sid: 'a', timeZone: 'Asia/Kolkata', keys: [], numbers: [], agents: [], maxMonitors: 10, callbackSecret: null }],
+    accounts: [{ sid: 'a', timeZone: 'Asia/Kolkata', keys: [], numbers: [], agents: [], maxMonitors: 10, callbackSecret: [] }],
     trunks: [],
     dial: { prefixes: [], hosts: [] },
     callbacks: { allow: [], retrySeconds: [5, 60, 300, 900, 3600, 21_600] },
@@ -120,7 +120,7 @@ log: {level: debug}
       maxMonitors: 3,
     },
   ])
-  assert.equal(config.accounts[0]?.callbackSecret, SECRET)
+  assert.deepEqual(config.accounts[0]?.callbackSecret, [SECRET])
   assert.deepEqual(config.trunks, [
     { name: 'op', uri: 'sip:sip.example:5080;transport=tcp', username: 'u', password: 'p', register: true, numbers: ['+918040000000'] },
   ])
@@ -301,7 +301,7 @@ const WRONG: readonly (readonly [string, readonly string[]])[] = [
   ['accounts: [{sid: a, maxMonitors: 0}]', ['1: accounts[0].maxMonitors must be a whole number from 1 to 1000; write e.g. 10']],
   [
     'accounts: [{sid: a, callbackSecret: whsec_c2hvcnQ=}]',
-    ['1: accounts[0].callbackSecret must be whsec_ and 24 to 64 bytes in base64; make one with: echo "whsec_$(head -c 32 /dev/urandom | base64)"'],
+    ['1: accounts[0].callbackSecret[0] must be whsec_ and 24 to 64 bytes in base64; make one with: echo "whsec_$(head -c 32 /dev/urandom | base64)"'],
   ],
   [
     `${MINIMAL}trunks: [{name: op, uri: "http://x"}]`,

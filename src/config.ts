@@ -90,8 +90,8 @@ export interface AccountConfig {
   readonly numbers: readonly AccountNumber[]
   readonly agents: readonly { readonly name: string; readonly password: string }[]
   readonly maxMonitors: number
-  /** `whsec_` and base64 (Standard Webhooks); null: one is made and kept with the data. */
-  readonly callbackSecret: string | null
+  /** `whsec_` and base64 (Standard Webhooks), the newest first, two at most; none: one is made and kept with the data. */
+  readonly callbackSecret: readonly string[]
 }
 
 export interface TrunkConfig {

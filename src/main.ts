@@ -5,17 +5,19 @@
  * (drain) the other way round: no new calls, live ones are hung up and recorded, their callbacks get a chance to go out,
  * then everything closes.
  */
-import { hexDigest, newApiToken, newId, newKeyId, newToken } from './chance.ts'
+import { hexDigest, newApiToken, newId, newKeyId, newToken, share } from './chance.ts'
 import { accountsOf, type Config, dialRulesOf, keysOf, type TrunkConfig } from './config.ts'
 import { addressIn } from './contract/numbers.ts'
 import { type KeyDesk, makeKeyDesk } from './control/access/key-desk.ts'
 import { makeKeyring, watchKeys } from './control/access/keyring.ts'
 import { makeTokenHasher } from './control/access/token-hash.ts'
 import { makeApi } from './control/api.ts'
+import { makeCallbackDesk } from './control/callback-desk.ts'
 import { type ControlOptions, makeControl } from './control/control.ts'
 import { type Feed, makeFeed } from './control/feed.ts'
 import { closeCrashed, findCrashed, memoriesOf } from './control/recovery.ts'
-import { makeSettle } from './control/settle.ts'
+import { makeSettle, type Settle } from './control/settle.ts'
+import type { Call } from './domain/call.ts'
 import type { AccountId } from './domain/ids.ts'
 import { makeMediaPlane } from './engine/native/media/media-thread.ts'
 import { makeNativeEngine, type NativeEngine } from './engine/native/native-engine.ts'
@@ -27,12 +29,11 @@ import { listenForReaders } from './metrics/listener.ts'
 import { makeMetrics, type Metrics } from './metrics/metrics.ts'
 import { type Database, openDatabase } from './store/database.ts'
 import { keepUp } from './store/nodes.ts'
-import { callbackBacklog } from './store/outbox.ts'
-import { callbackSecret } from './store/secrets.ts'
 import { makeClips } from './sounds/clips.ts'
 import { makeRecordings } from './sounds/recordings.ts'
 import { makeAddressGuard } from './webhooks/guard.ts'
-import { newSecret } from './webhooks/signature.ts'
+import { callbackBacklog } from './store/outbox/log.ts'
+import { makeSecretBook } from './webhooks/secrets.ts'
 import { makeWebhookWorker } from './webhooks/worker.ts'
 
 export interface House {
@@ -85,26 +86,25 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
 
   const metrics = metricsOf(config, log)
   const engine = engineOf(config, log, metrics)
-  metrics.lookAt({ engine, callbackBacklog: () => callbackBacklog(database.sql, now()) })
   const shared = { database, node: NODE, now, log }
   const dialRules = dialRulesOf(config)
   const feed = makeFeed({ life: newId(), now, live: (accountId) => control.live(accountId) })
   const control = makeControl({ ...shared, engine, accounts, dialRules, settle, clips, recordings, newId, schedule, ...watchedBy(metrics, feed) })
+  const secrets = makeSecretBook({ sql: database.sql, configured: (id) => config.accounts.find(({ sid }) => sid === id)?.callbackSecret ?? [], now })
   await engine.start((event) => control.onEngineEvent(event))
   opened.push(() => engine.stop())
-  await engine.farewell(memoriesOf(crashed))
-  await closeCrashed(crashed, { database, node: NODE, settle })
-  metrics.onCrashedCalls(crashed.length)
-  if (crashed.length > 0)
-    log.warn({ calls: crashed.length }, 'calls that were live when the server died are closed: their phones are told, their callbacks go out')
+  await recover({ crashed, engine, database, settle, metrics, log })
 
   const worker = makeWebhookWorker({
     ...shared,
     onSettled: metrics.onCallback,
+    onPaused: metrics.onReceiverPaused,
+    chance: share,
     allow: config.callbacks.allow,
     schedule: config.callbacks.retrySeconds.map((seconds) => seconds * 1000),
-    secretOf: async (id) => config.accounts.find(({ sid }) => sid === id)?.callbackSecret ?? callbackSecret(database.sql, id, newSecret()),
+    secretsOf: secrets.signing,
   })
+  metrics.lookAt({ engine, callbackBacklog: () => callbackBacklog(database.sql, now()), pausedReceivers: worker.pausedReceivers })
   await worker.start()
   opened.push(() => worker.stop())
   const endUpkeep = keepUp({ sql: database.sql, node: NODE, now, log })
@@ -115,7 +115,7 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
   const { keys, who, stop: stopWatchingKeys } = await openKeys(config, database, log)
   opened.push(stopWatchingKeys)
   const server = makeServer({
-    api: makeApi(metrics.watchModes(control), { keys, recordings, feed }),
+    api: makeApi(metrics.watchModes(control), { keys, recordings, feed, callbacks: makeCallbackDesk({ database, secrets, now }) }),
     accounts: { ...who, timeZone },
     publicUrl: () => publicUrl,
     limits: config.limits,
@@ -136,6 +136,23 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
 
   let stopping: Promise<void> | null = null
   return { httpUrl, sipAddress: engine.address(), stop: () => (stopping ??= closeAll(opened)) }
+}
+
+interface Recovering {
+  readonly crashed: readonly Call[]
+  readonly engine: NativeEngine
+  readonly database: Database
+  readonly settle: Settle
+  readonly metrics: Metrics
+  readonly log: Log
+}
+
+async function recover({ crashed, engine, database, settle, metrics, log }: Recovering): Promise<void> {
+  await engine.farewell(memoriesOf(crashed))
+  await closeCrashed(crashed, { database, node: NODE, settle })
+  metrics.onCrashedCalls(crashed.length)
+  if (crashed.length > 0)
+    log.warn({ calls: crashed.length }, 'calls that were live when the server died are closed: their phones are told, their callbacks go out')
 }
 
 /** Who counts and who tells what happens to calls. */

@@ -5,7 +5,7 @@ import type { Call } from '../src/domain/call.ts'
 import type { AccountId, CallId, LegId } from '../src/domain/ids.ts'
 import type { Leg, Subscription } from '../src/domain/leg.ts'
 import { SILENT, soundBefore } from '../src/domain/sound.ts'
-import type { CallbackRow } from '../src/store/outbox.ts'
+import type { CallbackRow } from '../src/store/outbox/rows.ts'
 
 export const ACCOUNT = 'acme' as AccountId
 export const T0 = Date.UTC(2026, 10, 22, 9, 0, 0, 123)

@@ -20,7 +20,7 @@ function withSubscription<T extends { readonly subscription: Subscription | null
 
 /** A callback as it comes in, signed by the server's own code. */
 function signed(body: string, secret = SECRET, now = NOW): Pick<IncomingCallback, 'body' | 'headers'> & { readonly headers: Record<string, string> } {
-  return { body, headers: { 'content-type': 'application/json', ...signatureHeaders(secret, { id: 'msg_1', body, now }) } }
+  return { body, headers: { 'content-type': 'application/json', ...signatureHeaders([secret], { id: 'msg_1', body, now }) } }
 }
 const reason = (verdict: CallbackVerdict): string => (verdict.verified ? 'verified' : verdict.reason)
 const judged = async (incoming: Partial<IncomingCallback>): Promise<string> =>

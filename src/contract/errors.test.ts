@@ -58,6 +58,9 @@ test('[C10] each refusal of the domain has its status', () => {
     ['key-configured', 409],
     ['too-many-keys', 403],
     ['idempotency-mismatch', 409],
+    ['callback-not-found', 404],
+    ['callback-not-parked', 409],
+    ['secret-configured', 409],
     ['draining', 503],
     ['busy', 503],
   ])

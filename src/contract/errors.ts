@@ -48,6 +48,9 @@ const DOMAIN: Readonly<Record<DomainErrorCode, (detail: string) => WireError>> =
   'key-configured': () => status(409, 'Key cannot be changed here: it is kept in the configuration of the server'),
   'too-many-keys': () => status(403, 'Key cannot be created: your account already has as many active keys as are allowed'),
   'idempotency-mismatch': () => status(409, 'Idempotency-Key was already used with another request'),
+  'callback-not-found': () => status(404, 'Given callbackSID does not exist. Please check the callbackSID passed'),
+  'callback-not-parked': () => status(409, 'Callback cannot be replayed: only a parked one can'),
+  'secret-configured': () => status(409, 'Callback secret cannot be rotated: the configuration of the server names it'),
   draining: () => status(503, 'Service Unavailable'),
   busy: () => status(503, 'Service Unavailable'),
 }

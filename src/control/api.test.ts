@@ -12,6 +12,7 @@ import { SILENT } from '../domain/sound.ts'
 import { type FakeEngine, makeFakeEngine } from '../engine/fake.ts'
 import type { Sql } from '../store/database.ts'
 import type { KeyDesk } from './access/key-desk.ts'
+import type { CallbackDesk } from './callback-desk.ts'
 import { type Api, makeApi } from './api.ts'
 import { makeFeed } from './feed.ts'
 import { type Idempotency, makeControl, type RunningControl } from './control.ts'
@@ -67,7 +68,7 @@ beforeEach(async () => {
   })
   await engine.start((event) => control.onEngineEvent(event))
   const feed = makeFeed({ life: node, now: () => 1, live: (accountId) => control.live(accountId) })
-  api = makeApi(control, { keys: {} as KeyDesk, feed, recordings: { find: async () => null } })
+  api = makeApi(control, { keys: {} as KeyDesk, callbacks: {} as CallbackDesk, feed, recordings: { find: async () => null } })
 })
 
 async function talking(from = 'client:priya'): Promise<{ readonly callId: CallId; readonly agent: LegId; readonly customer: LegId }> {

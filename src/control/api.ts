@@ -9,12 +9,15 @@ import type { Call } from '../domain/call.ts'
 import type { CallPage, CallQuery } from '../domain/call-query.ts'
 import type { ConnectCommand, MonitorCommand } from '../domain/commands.ts'
 import { DomainError, type DomainErrorCode } from '../domain/errors.ts'
-import type { CallId, KeyId, LegId } from '../domain/ids.ts'
+import type { CallbackPage, CallbackQuery, LoggedCallback, ReplayCount } from '../domain/callback-log.ts'
+import type { AccountId, CallId, KeyId, LegId } from '../domain/ids.ts'
 import type { Mode } from '../domain/leg.ts'
 import type { RecordingFile, Recordings } from '../sounds/recordings.ts'
+import type { RotatedSecret, SecretState } from '../webhooks/secrets.ts'
+import type { CallbackDesk } from './callback-desk.ts'
 import type { Feed, Following, FollowOptions } from './feed.ts'
 import { assertMayGrant, type Key, type KeyCommand, maySeeKey } from '../domain/account/keys.ts'
-import { assertMay, maySee, type Principal, reachesAny, reachOf, scopeOfMode } from '../domain/account/rights.ts'
+import { assertMay, assertUnlimited, maySee, type Principal, reachesAny, reachOf, scopeOfMode } from '../domain/account/rights.ts'
 import type { IssuedKey, KeyDesk } from './access/key-desk.ts'
 import type { Control, Idempotency, LegOfCall } from './control.ts'
 
@@ -41,6 +44,13 @@ export interface Api {
   events(who: Principal, asked: { readonly callId: CallId | null } & Pick<FollowOptions, 'lastId' | 'tell'>): Following
   /** `calls.read` */
   calls(who: Principal, query: CallQuery): Promise<CallPage>
+  /** `accounts.admin` by a key without a limit, as all that is about callbacks: they tell of every call. */
+  callbacks(who: Principal, query: CallbackQuery): Promise<CallbackPage>
+  callback(who: Principal, id: string): Promise<LoggedCallback>
+  replayCallback(who: Principal, id: string): Promise<LoggedCallback>
+  replayParked(who: Principal, receiver: string | null): Promise<ReplayCount>
+  callbackSecret(who: Principal): Promise<SecretState>
+  rotateCallbackSecret(who: Principal, keepMs: number): Promise<RotatedSecret>
   /** `accounts.admin`, and all that the new key shall have. */
   createKey(who: Principal, wanted: KeyCommand, idempotency: Idempotency | null): Promise<IssuedKey>
   /** `accounts.admin`; those alone that are not beyond the limits of the key that asks. */
@@ -56,6 +66,7 @@ export interface Api {
 /** What stands behind the API besides `Control`. */
 export interface Desks {
   readonly keys: KeyDesk
+  readonly callbacks: CallbackDesk
   readonly recordings: Pick<Recordings, 'find'>
   readonly feed: Pick<Feed, 'follow'>
 }
@@ -63,11 +74,16 @@ export interface Desks {
 /** An id that nobody has, since no id is that short: asking for it costs what any unknown one costs. */
 const NOBODYS = 'x' as CallId
 
-export const makeApi = (control: Control, desks: Desks): Api => ({ ...callApi(control, desks), ...keyApi(desks.keys) })
+export const makeApi = (control: Control, desks: Desks): Api => ({
+  ...callApi(control, desks),
+  ...keyApi(desks.keys),
+  ...callbackApi(desks.callbacks),
+})
 
 type KeyMethods = 'createKey' | 'keys' | 'key' | 'rotateKey' | 'revokeKey'
+type OfDesks = KeyMethods | keyof CallbackDesk
 
-function callApi(control: Control, { recordings, feed }: Omit<Desks, 'keys'>): Omit<Api, KeyMethods> {
+function callApi(control: Control, { recordings, feed }: Omit<Desks, 'keys' | 'callbacks'>): Omit<Api, OfDesks> {
   /** A call outside of the key's limit is refused as one that does not exist, and no sooner. */
   const seen = async (who: Principal, callId: CallId, unknown: DomainErrorCode): Promise<Call> => {
     const call = await (unknown === 'call-not-found' ? control.call : control.liveCall)(who.accountId, callId)
@@ -128,6 +144,22 @@ function callApi(control: Control, { recordings, feed }: Omit<Desks, 'keys'>): O
       assertMay(who, 'calls.read')
       return control.calls(who.accountId, query, reachOf(who))
     },
+  }
+}
+
+function callbackApi(desk: CallbackDesk): Pick<Api, keyof CallbackDesk> {
+  const admin = (who: Principal): AccountId => {
+    assertMay(who, 'accounts.admin')
+    assertUnlimited(who)
+    return who.accountId
+  }
+  return {
+    callbacks: async (who, query) => desk.callbacks(admin(who), query),
+    callback: async (who, id) => desk.callback(admin(who), id),
+    replayCallback: async (who, id) => desk.replayCallback(admin(who), id),
+    replayParked: async (who, receiver) => desk.replayParked(admin(who), receiver),
+    callbackSecret: async (who) => desk.callbackSecret(admin(who)),
+    rotateCallbackSecret: async (who, keepMs) => desk.rotateCallbackSecret(admin(who), keepMs),
   }
 }
 

@@ -13,7 +13,7 @@ import type { CallSound } from '../domain/sound.ts'
 import { type FakeEngine, fakeMemory, makeFakeEngine } from '../engine/fake.ts'
 import type { Database, Sql } from '../store/database.ts'
 import { beat } from '../store/nodes.ts'
-import type { CallbackRow } from '../store/outbox.ts'
+import type { CallbackRow } from '../store/outbox/rows.ts'
 import { type Idempotency, makeControl, type RunningControl } from './control.ts'
 import { closeCrashed, findCrashed, memoriesOf, type RecoveryOptions } from './recovery.ts'
 

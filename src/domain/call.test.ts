@@ -380,6 +380,27 @@ test('conversation time counts while both are there', () => {
   assert.ok(hasConversed(over))
 })
 
+test('[C32] the call itself is told when each party picks up and once when nobody is left; supervisors are no parties', () => {
+  const steps: readonly ((call: Call) => Decision)[] = [
+    (call) => onAnswered(call, FROM, fresh(TO), 2000),
+    (call) => onAnswered(call, TO, fresh(leg('unused')), 3000),
+    (call) => addMonitor(call, { ...wanted('listen'), subscription: null }, SUP, { maxMonitors: 10 }, 4000),
+    (call) => onAnswered(call, SUP, fresh(leg('unused')), 5000),
+    (call) => onEnded(call, SUP, 'completed', 6000),
+    (call) => onEnded(call, FROM, 'completed', 7000),
+    (call) => onEnded(call, TO, 'completed', 7010),
+    (call) => onEnded(call, TO, 'completed', 7020),
+  ]
+  let call = dialled()
+  const notices: string[][] = []
+  for (const step of steps) {
+    const decision = step(call)
+    call = decision.call
+    notices.push(told(decision))
+  }
+  assert.deepEqual(notices, [['answered of the call'], ['answered of the call'], [], [], [], [], ['terminal of the call'], []])
+})
+
 test('[C27] whatever happens in whatever order, each leg has one terminal notice, and an ended call has no live leg and never moves again', () => {
   const step = fc.record({
     what: fc.constantFrom('answer', 'end', 'ring', 'mode', 'hangup', 'monitor', 'deadline'),

@@ -14,6 +14,9 @@ export const DOMAIN_ERRORS = [
   'key-configured',
   'too-many-keys',
   'idempotency-mismatch',
+  'callback-not-found',
+  'callback-not-parked',
+  'secret-configured',
   'draining',
   'busy',
 ] as const

@@ -3,6 +3,7 @@
  * tests says when a leg answers or ends. Ids are counted, 32 characters like real ones.
  */
 import type { KeyDesk } from '../control/access/key-desk.ts'
+import type { CallbackDesk } from '../control/callback-desk.ts'
 import type { Control, Idempotency, LegOfCall } from '../control/control.ts'
 import type { Account } from '../domain/account/account.ts'
 import { maySee, type Principal } from '../domain/account/rights.ts'
@@ -101,6 +102,28 @@ export function makeFakeControl(now: () => number): FakeControl {
     },
     answer: (callId, legId) => keep(onAnswered(known(callId), legId, { freshLegId: newId() as LegId, memory: null }, now()).call),
     end: (callId, legId, cause) => keep(onEnded(known(callId), legId, cause, now()).call),
+  }
+}
+
+/** Nobody was ever called back. */
+export function noCallbacks(asked: string[]): CallbackDesk {
+  const unknown = async (): Promise<never> => {
+    throw new DomainError('callback-not-found')
+  }
+  const state = { source: 'data', current: { fingerprint: '0'.repeat(12), madeAt: null }, previous: null } as const
+  return {
+    callbacks: async () => ({ callbacks: [], total: 0, hasPrevious: false, hasNext: false }),
+    callback: unknown,
+    replayCallback: unknown,
+    async replayParked() {
+      asked.push('replayParked')
+      return { replayed: 0, remaining: 0 }
+    },
+    callbackSecret: async () => state,
+    async rotateCallbackSecret() {
+      asked.push('rotateCallbackSecret')
+      return { secret: `whsec_${'A'.repeat(43)}=`, state }
+    },
   }
 }
 

@@ -11,7 +11,7 @@ import { makeApi } from '../control/api.ts'
 import { type Principal, SCOPES, type Scope } from '../domain/account/rights.ts'
 import type { Address } from '../domain/address.ts'
 import type { AccountId, CallId, KeyId } from '../domain/ids.ts'
-import { type FakeControl, makeFakeControl } from './fake-control.ts'
+import { type FakeControl, makeFakeControl, noCallbacks } from './fake-control.ts'
 import { NOTHING_KEPT } from './nothing-kept.ts'
 import { type ApiRoute, ROUTES } from './routes.ts'
 import { makeServer } from './server.ts'
@@ -55,6 +55,12 @@ const ROWS: readonly Row[] = [
   { route: 'PUT /Calls/:callSid/Legs/:legSid', action: 'hangup', scope: 'legs.hangup' },
   { route: 'GET /Events', scope: 'calls.read' },
   { route: 'GET /Recordings/:callSid', scope: ['calls.read', 'monitor.listen'], status: 404 },
+  { route: 'GET /Callbacks', scope: 'accounts.admin' },
+  { route: 'POST /Callbacks/Replay', scope: 'accounts.admin' },
+  { route: 'GET /Callbacks/:callbackSid', scope: 'accounts.admin', status: 404 },
+  { route: 'POST /Callbacks/:callbackSid/Replay', scope: 'accounts.admin', status: 404 },
+  { route: 'GET /CallbackSecret', scope: 'accounts.admin' },
+  { route: 'POST /CallbackSecret/Rotate', scope: 'accounts.admin' },
   { route: 'POST /Keys', scope: 'accounts.admin', body: { Scopes: 'accounts.admin' } },
   { route: 'GET /Keys', scope: 'accounts.admin' },
   { route: 'GET /Keys/:keySid', scope: 'accounts.admin' },
@@ -119,7 +125,7 @@ before(async () => {
   desk = makeKeyDesk({ database: opened.database, hasher, accounts, configured: [], newKeyId, newToken: newApiToken, now: () => now, onChanged })
   const plenty = 1_000_000
   app = makeServer({
-    api: makeApi(control, { ...NOTHING_KEPT, keys: desk }),
+    api: makeApi(control, { ...NOTHING_KEPT, callbacks: noCallbacks(control.asked), keys: desk }),
     accounts: { authenticate: keyring.authenticate, remembered: keyring.remembered, timeZone: () => 'UTC' },
     limits: { writesPerMinute: plenty, readsPerMinute: plenty, requestsPerMinute: plenty, failuresPerMinute: plenty },
     now: () => now,
@@ -160,7 +166,7 @@ async function there(row: Row): Promise<There> {
 async function ask(row: Row, account: string, { id, token }: Pair, on: There): Promise<{ readonly status: number; readonly text: string }> {
   const [method = '', path = ''] = row.route.split(' ')
   const legSid = row.action === 'hangup' ? on.leg : on.monitor
-  const url = `${base}/v1/Accounts/${account}${path.replace(':callSid', on.call).replace(':legSid', legSid).replace(':keySid', on.key)}.json`
+  const url = `${base}/v1/Accounts/${account}${path.replace(':callSid', on.call).replace(':legSid', legSid).replace(':keySid', on.key).replace(':callbackSid', 'c'.repeat(32))}.json`
   const fields = { ...row.body, ...(row.action === undefined ? {} : { Action: row.action }) }
   const response = await fetch(url, {
     method,
@@ -228,7 +234,7 @@ for (const row of ROWS.filter(({ route }) => /:(?:call|key)Sid/.test(route))) {
 test('[C2] a key without any right is nobody’s: none is made, and one that were would be refused everywhere', async () => {
   const powerless: Principal = { accountId: ACME, keyId: 'k' as KeyId, scopes: [], agents: null }
   const on = makeServer({
-    api: makeApi(control, { ...NOTHING_KEPT, keys: desk }),
+    api: makeApi(control, { ...NOTHING_KEPT, callbacks: noCallbacks(control.asked), keys: desk }),
     accounts: { authenticate: async () => powerless, timeZone: () => 'UTC' },
     now: () => now,
     newId: () => 'r',

@@ -5,6 +5,8 @@
  */
 import { graceIn, keyCommand, keyIdIn, keyList, keyResource } from '../contract/access/keys.ts'
 import { callList, callQueryIn } from '../contract/call-list.ts'
+import { callbackIdIn, callbackList, callbackQueryIn, callbackResource, receiverIn, replayResource } from '../contract/callback-log.ts'
+import { keepMsIn, secretResource } from '../contract/access/callback-secret.ts'
 import { type Fields, lastValue } from '../contract/fields.ts'
 import { callIdIn, connectCommand, legAction, legIdIn, monitorCommand } from '../contract/requests.ts'
 import { activeLegs, allLegs, callResource, legResource } from '../contract/resources.ts'
@@ -32,6 +34,7 @@ export interface Asked {
   readonly callSid: string
   readonly legSid: string
   readonly keySid: string
+  readonly callbackSid: string
   /** Of the address. */
   readonly query: Fields
   /** Of the body; writes look here alone. */
@@ -124,6 +127,48 @@ export const ROUTES: readonly ApiRoute[] = [
     },
   },
   {
+    method: 'GET',
+    path: '/Callbacks',
+    scope: 'accounts.admin',
+    answer: async (api, asked) => {
+      const query = callbackQueryIn(asked.query)
+      return callbackList(await api.callbacks(asked.who, query), query, asked)
+    },
+  },
+  {
+    method: 'POST',
+    path: '/Callbacks/Replay',
+    scope: 'accounts.admin',
+    answer: async (api, asked) => replayResource(await api.replayParked(asked.who, receiverIn(asked.fields))),
+  },
+  {
+    method: 'GET',
+    path: '/Callbacks/:callbackSid',
+    scope: 'accounts.admin',
+    answer: async (api, asked) => callbackResource(await api.callback(asked.who, callbackId(asked)), asked),
+  },
+  {
+    method: 'POST',
+    path: '/Callbacks/:callbackSid/Replay',
+    scope: 'accounts.admin',
+    answer: async (api, asked) => callbackResource(await api.replayCallback(asked.who, callbackId(asked)), asked),
+  },
+  {
+    method: 'GET',
+    path: '/CallbackSecret',
+    scope: 'accounts.admin',
+    answer: async (api, asked) => secretResource(await api.callbackSecret(asked.who), null, asked.timeZone),
+  },
+  {
+    method: 'POST',
+    path: '/CallbackSecret/Rotate',
+    scope: 'accounts.admin',
+    answer: async (api, asked) => {
+      const { secret, state } = await api.rotateCallbackSecret(asked.who, keepMsIn(asked.fields))
+      return secretResource(state, secret, asked.timeZone)
+    },
+  },
+  {
     method: 'POST',
     path: '/Keys',
     scope: 'accounts.admin',
@@ -174,6 +219,12 @@ const wantsDetails = ({ query }: Asked): boolean => lastValue(query, 'details')?
 function callId(asked: Asked, unknown: DomainErrorCode): CallId {
   const id = callIdIn(asked.callSid)
   if (id === null) throw new DomainError(unknown)
+  return id
+}
+
+function callbackId(asked: Asked): string {
+  const id = callbackIdIn(asked.callbackSid)
+  if (id === null) throw new DomainError('callback-not-found')
   return id
 }
 

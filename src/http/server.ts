@@ -237,7 +237,7 @@ interface Known {
 
 /** @throws {DomainError} invalid-parameter (Idempotency-Key) @throws {HttpError} bad-request */
 function askedBy(request: FastifyRequest, { who, format, options }: Known): Asked {
-  const { callSid, legSid, keySid } = paramsOf(request)
+  const { callSid, legSid, keySid, callbackSid } = paramsOf(request)
   const fields = (request.body ?? new Map()) as Fields
   return {
     who,
@@ -246,6 +246,7 @@ function askedBy(request: FastifyRequest, { who, format, options }: Known): Aske
     callSid,
     legSid,
     keySid,
+    callbackSid,
     fields,
     timeZone: options.accounts.timeZone(who.accountId),
     publicUrl: options.publicUrl(),
@@ -278,11 +279,12 @@ interface Params {
   readonly callSid: string
   readonly legSid: string
   readonly keySid: string
+  readonly callbackSid: string
 }
 
 function paramsOf(request: FastifyRequest): Params {
-  const { accountSid = '', callSid = '', legSid = '', keySid = '' } = (request.params ?? {}) as Readonly<Record<string, string>>
-  return { accountSid, callSid, legSid, keySid }
+  const { accountSid = '', callSid = '', legSid = '', keySid = '', callbackSid = '' } = (request.params ?? {}) as Readonly<Record<string, string>>
+  return { accountSid, callSid, legSid, keySid, callbackSid }
 }
 
 /** @param query As Fastify has parsed it: a name given twice has a list. @throws {HttpError} bad-request */

@@ -7,8 +7,8 @@ import { BackupRefused, restoreBackup, writeBackup } from './backup.ts'
 import { saveCall } from './calls.ts'
 import type { Database } from './database.ts'
 import { beat } from './nodes.ts'
-import { claimCallbacks, settleCallback } from './outbox.ts'
-import { callbackSecret } from './secrets.ts'
+import { claimCallbacks, settleCallbacks } from './outbox/delivery.ts'
+import { ensureSecrets } from './secrets.ts'
 
 const lines = async (database: Database): Promise<string[]> => {
   const all: string[] = []
@@ -33,11 +33,13 @@ async function fill(database: Database): Promise<void> {
     callbacks,
     idempotency: { accountId: ACCOUNT, key: 'k', fingerprint: 'f', callId: call.id, legId: null, answer, createdAt: T0 + 0.5 },
   })
-  await claimCallbacks(sql, { node: 'n', now: T0, leaseMs: 1, limit: 10, perReceiver: 10, underWay: new Map() })
-  await settleCallback(sql, { id: callbacks[0]?.id ?? '', attempts: 1 }, { kind: 'delivered', status: 200 }, T0)
-  await settleCallback(sql, { id: callbacks[1]?.id ?? '', attempts: 1 }, { kind: 'parked', status: 500, error: 'no' }, T0)
+  await claimCallbacks(sql, { node: 'n', now: T0, leaseMs: 1, limit: 10, perReceiver: 10, taken: new Map() })
+  await settleCallbacks(sql, [
+    { id: callbacks[0]?.id ?? '', attempts: 1, settlement: { kind: 'delivered', status: 200 }, at: T0 },
+    { id: callbacks[1]?.id ?? '', attempts: 1, settlement: { kind: 'parked', status: 500, error: 'no' }, at: T0 },
+  ])
   await beat(sql, 'n', T0)
-  await callbackSecret(sql, ACCOUNT, 'whsec_x')
+  await ensureSecrets(sql, ACCOUNT, 'whsec_x', T0)
 }
 
 const pairs = testServers().flatMap((source) => testServers().map((target) => [source, target] as const))

@@ -11,7 +11,7 @@ import { CALL_COLUMNS, type CallRow, callOf, callRow, LEG_COLUMNS, type LegRow, 
 import type { Sql } from './database.ts'
 import { type IdempotencyRecord, IdempotencyTaken } from './idempotency.ts'
 import { rowsJson, toTimestamp } from './json.ts'
-import { CALLBACK_CHANNEL, type CallbackRow, receiverOf } from './outbox.ts'
+import { CALLBACK_CHANNEL, type CallbackRow, receiverOf } from './outbox/rows.ts'
 
 /** What is written with a call, in the same statement. */
 export interface Records {

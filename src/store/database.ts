@@ -38,8 +38,8 @@ export interface Database {
   readonly steps: { readonly made: readonly string[]; readonly pending: readonly string[] }
   /** Commits when `work` resolves, rolls back when it rejects. */
   transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T>
-  /** Calls back at every NOTIFY on the channel, and once after each reconnect, since notifications may have been missed. */
-  listen(channel: string, onNotify: () => void): Promise<Listening>
+  /** Calls back at every NOTIFY on the channel with its payload, and with '' after each reconnect, since notifications may have been missed. */
+  listen(channel: string, onNotify: (payload: string) => void): Promise<Listening>
   /**
    * Makes this process the only one that goes by this name, until it closes or dies.
    * @throws {Error} with a sentence for the operator when another one does.
@@ -226,13 +226,13 @@ interface Purpose {
   onReturn(): void
 }
 
-const listeningOn = (channel: string, onNotify: () => void): Purpose => ({
+const listeningOn = (channel: string, onNotify: (payload: string) => void): Purpose => ({
   name: `listen to ${channel}`,
   async begin(client) {
-    client.on('notification', onNotify)
+    client.on('notification', ({ payload = '' }) => onNotify(payload))
     await client.query(`listen ${client.escapeIdentifier(channel)}`)
   },
-  onReturn: onNotify,
+  onReturn: () => onNotify(''),
 })
 
 /**

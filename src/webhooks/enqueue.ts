@@ -2,7 +2,7 @@
 import { type CallbackBody, type CallbackOptions, callCallback, legCallback } from '../contract/callback.ts'
 import type { Call, Notice } from '../domain/call.ts'
 import type { Leg, Subscription } from '../domain/leg.ts'
-import type { CallbackRow } from '../store/outbox.ts'
+import type { CallbackRow } from '../store/outbox/rows.ts'
 
 export interface EnqueueOptions {
   /** IANA name of the account's time zone (C5). */

@@ -13,7 +13,7 @@ import type { AccountId, KeyId } from '../../domain/ids.ts'
 import { listKeys, loadKey } from '../../store/access/keys.ts'
 import type { Database } from '../../store/database.ts'
 import { columns, type Desk, json, plain, shownBy, timeText } from '../desk.ts'
-import { type RecordOptions, withRecords } from '../records.ts'
+import { type RecordOptions, withRecords } from '../opening.ts'
 
 export interface KeyCreateOptions extends RecordOptions {
   readonly account?: string

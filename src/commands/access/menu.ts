@@ -3,11 +3,9 @@ import { type Command, InvalidArgumentError } from 'commander'
 import { MAX_GRACE_MS } from '../../domain/account/keys.ts'
 import { SCOPES } from '../../domain/account/rights.ts'
 import type { Desk } from '../desk.ts'
-import type { RecordOptions } from '../records.ts'
+import type { Add } from '../flags.ts'
+import type { RecordOptions } from '../opening.ts'
 import type { KeyCreateOptions, KeyListOptions, KeyRotateOptions } from './keys.ts'
-
-/** Gives a command the options that all of them have. */
-export type Add = (parent: Command, name: string, description: string) => Command
 
 const NAME_MAX_CHARS = 64
 const UNIT_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 24 * 3_600_000 }

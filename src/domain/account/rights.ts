@@ -42,6 +42,11 @@ export function assertMay(who: Principal, scope: Scope): void {
 /** The phones of which one must take part in a call for it to be there; null: every call of the account is. */
 export const reachOf = ({ agents }: Pick<Principal, 'agents'>): readonly Address[] | null => agents?.map(clientAddress) ?? null
 
+/** For what tells of all calls of the account. @throws {DomainError} right-missing for a key that is limited to agents */
+export function assertUnlimited(who: Principal): void {
+  if (who.agents !== null) throw new DomainError('right-missing', 'of a key that is not limited to agents')
+}
+
 /** Whether a call in which these take part is there for them. */
 export function reachesAny(who: Principal, addresses: readonly Address[]): boolean {
   const reach = reachOf(who)

@@ -5,6 +5,7 @@
  */
 import pg from 'pg'
 import { calls } from './001-calls.ts'
+import { callbacks } from './002-callbacks.ts'
 import { keys } from './004-keys.ts'
 import { sound } from './006-sound.ts'
 
@@ -13,6 +14,7 @@ export type Steps = Readonly<Record<string, string>>
 
 export const STEPS: Steps = {
   '001-calls': calls,
+  '002-callbacks': callbacks,
   '004-keys': keys,
   '006-sound': sound,
 }

@@ -2,14 +2,14 @@
 import { access, chmod, chown, constants, mkdtemp, rm, statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import type { Config } from '../config.ts'
-import { isPostgresUrl } from '../config-schema.ts'
-import { type Database, type Log, openBeside } from '../store/database.ts'
-import { findBinaries } from '../store/embedded/binaries.ts'
-import { type FolderState, lookInto, NOBODY } from '../store/embedded/folder.ts'
-import { latestBeat, serverFacts } from '../store/nodes.ts'
+import type { Config } from '../../config.ts'
+import { isPostgresUrl } from '../../config-schema.ts'
+import { type Database, type Log, openBeside } from '../../store/database.ts'
+import { findBinaries } from '../../store/embedded/binaries.ts'
+import { type FolderState, lookInto, NOBODY } from '../../store/embedded/folder.ts'
+import { latestBeat, serverFacts } from '../../store/nodes.ts'
 import { type Check, ok, problem, warning } from './check.ts'
-import { databaseFailure, messageOf } from './desk.ts'
+import { databaseFailure, messageOf } from '../desk.ts'
 
 /** Below this a database is soon in trouble. */
 const LITTLE_SPACE_BYTES = 1_000_000_000
@@ -41,7 +41,10 @@ export async function dataChecks(exam: DataExam): Promise<readonly Check[]> {
   try {
     state = await lookInto(data, exam.log)
   } catch (error) {
-    return [problem('data folder', messageOf(error), 'Do this as the user who runs Earshot, or correct the rights of the folder.'), clockCheck(exam, null)]
+    return [
+      problem('data folder', messageOf(error), 'Do this as the user who runs Earshot, or correct the rights of the folder.'),
+      clockCheck(exam, null),
+    ]
   }
   const folder = await folderCheck(data, state)
   if (folder.state === 'problem') return [folder, clockCheck(exam, null)]
@@ -60,7 +63,8 @@ async function folderCheck(data: string, state: FolderState): Promise<Check> {
     return problem(name, `${place} cannot be written by this user`, `Make ${data} and give it to the user who runs Earshot: chown USER ${data}`)
   const { bavail, bsize } = await statfs(place)
   const free = bavail * bsize
-  if (free < LITTLE_SPACE_BYTES) return warning(name, `${Math.round(free / 1e6)} MB are free on the disk of ${place}`, 'Make room, or write another folder as data.')
+  if (free < LITTLE_SPACE_BYTES)
+    return warning(name, `${Math.round(free / 1e6)} MB are free on the disk of ${place}`, 'Make room, or write another folder as data.')
   if (state.running !== null) return ok(name, `${data} is in use by the running Earshot`)
   return ok(name, state.major === null ? `${data} is made at the first start` : `${data} holds data of PostgreSQL ${state.major}`)
 }
@@ -104,10 +108,16 @@ async function databaseChecks(exam: DataExam): Promise<readonly Check[]> {
     const check =
       pending.length === 0
         ? ok('database', `${found} answers; the tables are up to date`)
-        : warning('database', `${found} answers; the tables lack ${pending.join(', ')}`, `The next start makes them, or now: earshot migrate --config ${path}`)
+        : warning(
+            'database',
+            `${found} answers; the tables lack ${pending.join(', ')}`,
+            `The next start makes them, or now: earshot migrate --config ${path}`,
+          )
     return [check, clockCheck(exam, { serverNow: now, serverIsElsewhere: isElsewhere, lastBeatAt })]
   } catch (error) {
-    const change = isElsewhere ? 'Correct data in the configuration, or start that server and let this user in.' : 'See postgres.log in the data folder, and Data in docs/operating.md.'
+    const change = isElsewhere
+      ? 'Correct data in the configuration, or start that server and let this user in.'
+      : 'See postgres.log in the data folder, and Data in docs/operating.md.'
     return [problem('database', databaseFailure(error, config, path), change), clockCheck(exam, null)]
   } finally {
     await database?.close()
@@ -121,7 +131,11 @@ function clockCheck(exam: DataExam, others: OtherClocks | null): Check {
   const change = 'Set the clock and keep it set: timedatectl set-ntp true.'
   if (now < EARLIEST || now > LATEST) return problem(name, `it is ${text} here, which cannot be`, change)
   if (others?.serverIsElsewhere && Math.abs(others.serverNow - now) > CLOCK_SKEW_MS)
-    return warning(name, `the database server's differs by ${Math.round((others.serverNow - now) / 1000)} s`, 'Keep both machines on network time (NTP).')
+    return warning(
+      name,
+      `the database server's differs by ${Math.round((others.serverNow - now) / 1000)} s`,
+      'Keep both machines on network time (NTP).',
+    )
   if (others?.lastBeatAt && others.lastBeatAt > now + CLOCK_SKEW_MS)
     return warning(name, `it is ${text}, but Earshot has been running at ${new Date(others.lastBeatAt).toISOString()}: it was set back`, change)
   return ok(name, `it is ${text}`)

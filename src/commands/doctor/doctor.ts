@@ -3,13 +3,13 @@
  * nothing; an embedded database with data in it is started for a moment when nobody runs it.
  */
 import ipaddr from 'ipaddr.js'
-import { type Config, configWarnings } from '../config.ts'
-import { type AllowRule, parseAllowRule, within } from '../webhooks/allow-rule.ts'
+import { type Config, configWarnings } from '../../config.ts'
+import { type AllowRule, parseAllowRule, within } from '../../webhooks/allow-rule.ts'
 import { type Check, ok, problem, warning } from './check.ts'
-import { type Desk, json, messageOf, oneLine, quietLog } from './desk.ts'
-import { dataChecks } from './doctor-data.ts'
-import { portChecks } from './doctor-ports.ts'
-import { trunkChecks } from './doctor-trunks.ts'
+import { type Desk, json, messageOf, oneLine, quietLog } from '../desk.ts'
+import { dataChecks } from './data.ts'
+import { portChecks } from './ports.ts'
+import { trunkChecks } from './trunks.ts'
 
 export interface DoctorOptions {
   readonly config: string
@@ -28,7 +28,8 @@ export async function doctor(desk: Desk, options: DoctorOptions): Promise<number
     if (!options.json) for (const check of found) desk.out(lines(check))
   }
   const config = await desk.read(options.config)
-  if (!('data' in config)) note(config.map((line) => problem('configuration', line, `Correct ${options.config}; earshot.example.yaml has every key.`)))
+  if (!('data' in config))
+    note(config.map((line) => problem('configuration', line, `Correct ${options.config}; earshot.example.yaml has every key.`)))
   else {
     note(configChecks(config, options.config))
     // All at once, told in this order.
@@ -57,7 +58,10 @@ async function examine(name: string, work: () => Promise<readonly Check[]>): Pro
 
 function configChecks(config: Config, path: string): readonly Check[] {
   const phones = config.accounts.reduce((sum, account) => sum + account.agents.length, 0)
-  const valid = ok('configuration', `${path} is valid: ${[counted(config.accounts.length, 'account'), counted(phones, 'phone'), counted(config.trunks.length, 'trunk')].join(', ')}`)
+  const valid = ok(
+    'configuration',
+    `${path} is valid: ${[counted(config.accounts.length, 'account'), counted(phones, 'phone'), counted(config.trunks.length, 'trunk')].join(', ')}`,
+  )
   const notes = configWarnings(config).map((says) => warning('configuration', says, changeFor(says)))
   return [valid, ...notes, callbackCheck(config), dialCheck(config)]
 }
@@ -73,7 +77,8 @@ function callbackCheck({ callbacks }: Config): Check {
   const name = 'callback addresses'
   const rules = callbacks.allow.map((text) => ({ text, rule: parseAllowRule(text) }))
   const everything = rules.find(({ rule }) => rule?.block[1] === 0)
-  if (everything) return warning(name, `${everything.text} lets callbacks reach everything inside`, 'Name the receivers alone, with their ports: 10.0.0.7:8443.')
+  if (everything)
+    return warning(name, `${everything.text} lets callbacks reach everything inside`, 'Name the receivers alone, with their ports: 10.0.0.7:8443.')
   const metadata = rules.find(({ rule }) => rule !== null && METADATA.some((address) => covers(rule, address)))
   if (metadata) return warning(name, `${metadata.text} includes the address where clouds keep credentials`, 'Write a narrower block.')
   return ok(name, callbacks.allow.length === 0 ? 'public ones only' : `public ones, and ${callbacks.allow.join(', ')}`)
@@ -83,7 +88,8 @@ const covers = (rule: AllowRule, address: string): boolean => within(ipaddr.pars
 
 function dialCheck({ dial }: Config): Check {
   const name = 'dial rules'
-  if (dial.prefixes.includes('+')) return warning(name, '"+" lets everybody dial every number', 'Name the countries that are really called, e.g. "+91": premium numbers cost.')
+  if (dial.prefixes.includes('+'))
+    return warning(name, '"+" lets everybody dial every number', 'Name the countries that are really called, e.g. "+91": premium numbers cost.')
   const rules = dial.prefixes.length + dial.hosts.length
   return ok(name, rules === 0 ? 'registered phones only' : `registered phones, and ${counted(rules, 'rule')}`)
 }

@@ -1,13 +1,13 @@
 /** Whether a trunk is there: its host is looked up and asked for its OPTIONS (RFC 3261 §11), as a server of ours would ask. */
-import { hexDigest, newToken } from '../chance.ts'
-import type { Config, TrunkConfig } from '../config.ts'
-import { credentialsOf, readTrunk, type Target } from '../engine/native/routing.ts'
-import { makeSipShell, type SipShell } from '../engine/native/sip-shell.ts'
-import { headerValue } from '../sip/message.ts'
-import { writeHostPort } from '../sip/uri.ts'
-import { type Credentials, type Hop, makeUserAgent, type TransactionId, type UaEvent, type UserAgent } from '../sip/user-agent.ts'
+import { hexDigest, newToken } from '../../chance.ts'
+import type { Config, TrunkConfig } from '../../config.ts'
+import { credentialsOf, readTrunk, type Target } from '../../engine/native/routing.ts'
+import { makeSipShell, type SipShell } from '../../engine/native/sip-shell.ts'
+import { headerValue } from '../../sip/message.ts'
+import { writeHostPort } from '../../sip/uri.ts'
+import { type Credentials, type Hop, makeUserAgent, type TransactionId, type UaEvent, type UserAgent } from '../../sip/user-agent.ts'
 import { type Check, ok, problem, warning } from './check.ts'
-import { messageOf } from './desk.ts'
+import { messageOf } from '../desk.ts'
 
 /** A trunk that takes longer to answer is not there. */
 const ANSWER_MS = 2_000
@@ -28,7 +28,8 @@ export interface Asking {
   readonly credentials?: Credentials | null
 }
 
-export const trunkChecks = (config: Config): Promise<readonly Check[]> => Promise.all(config.trunks.map((trunk) => trunkCheck(trunk, config.sip.host)))
+export const trunkChecks = (config: Config): Promise<readonly Check[]> =>
+  Promise.all(config.trunks.map((trunk) => trunkCheck(trunk, config.sip.host)))
 
 async function trunkCheck(trunk: TrunkConfig, from: string): Promise<Check> {
   const name = `trunk ${trunk.name}`

@@ -6,11 +6,11 @@ import { createSocket } from 'node:dgram'
 import { readFile } from 'node:fs/promises'
 import { createServer, isIPv6 } from 'node:net'
 import { networkInterfaces } from 'node:os'
-import type { Config } from '../config.ts'
-import { isWildcard } from '../config-schema.ts'
-import { messageOf } from './desk.ts'
+import type { Config } from '../../config.ts'
+import { isWildcard } from '../../config-schema.ts'
+import { messageOf } from '../desk.ts'
 import { type Check, ok, problem, warning } from './check.ts'
-import { askSip } from './doctor-trunks.ts'
+import { askSip } from './trunks.ts'
 
 /** Pairs of the RTP range that are tried, spread evenly. */
 const RTP_SAMPLES = 40
@@ -80,7 +80,11 @@ async function rtpCheck({ rtp }: Config): Promise<Check> {
   if (other) return problem(name, `${range} cannot be bound (${other})`, 'Write an address of this machine as rtp.host.')
   const taken = refusals.filter((refusal) => refusal !== null).length
   if (taken > refusals.length / 2)
-    return warning(name, `${taken} of ${refusals.length} ports tried in ${range} are taken`, 'If no busy Earshot has them, move rtp.portMin and rtp.portMax.')
+    return warning(
+      name,
+      `${taken} of ${refusals.length} ports tried in ${range} are taken`,
+      'If no busy Earshot has them, move rtp.portMin and rtp.portMax.',
+    )
   if (legs < FEW_LEGS) return warning(name, `${range} has room for ${legs} legs at once`, 'A leg takes two ports: widen rtp.portMin to rtp.portMax.')
   return ok(name, `${range}, room for ${legs} legs at once`)
 }
@@ -95,7 +99,11 @@ async function openFilesCheck({ rtp }: Config): Promise<Check> {
   if (allowed === undefined) return ok(name, 'this system does not say how many a process may have')
   if (allowed === 'unlimited' || Number(allowed) >= wanted) return ok(name, `${allowed} allowed, ${wanted} are enough for ${legs} legs`)
   const room = Math.max(0, Math.floor((Number(allowed) - OTHER_FILES) / FILES_PER_LEG))
-  return warning(name, `${allowed} allowed here: room for ${room} legs instead of ${legs}`, `Allow ${wanted}: LimitNOFILE= in the systemd unit, or ulimit -Hn.`)
+  return warning(
+    name,
+    `${allowed} allowed here: room for ${room} legs instead of ${legs}`,
+    `Allow ${wanted}: LimitNOFILE= in the systemd unit, or ulimit -Hn.`,
+  )
 }
 
 function advertiseCheck({ sip, rtp }: Config): Check {
@@ -111,7 +119,11 @@ function advertiseCheck({ sip, rtp }: Config): Check {
     )
   }
   if (said.some(isLoopback))
-    return warning(name, `${said.join(', ')}: only phones on this machine reach it`, 'Good for a try; for others write this machine’s address as sip.host.')
+    return warning(
+      name,
+      `${said.join(', ')}: only phones on this machine reach it`,
+      'Good for a try; for others write this machine’s address as sip.host.',
+    )
   return ok(name, `${said.join(', ')} is this machine's`)
 }
 
