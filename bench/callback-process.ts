@@ -6,12 +6,13 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { newId, share } from '../src/chance.ts'
+import type { Address } from '../src/domain/address.ts'
+import type { Call } from '../src/domain/call.ts'
 import type { AccountId, CallId, LegId } from '../src/domain/ids.ts'
 import { saveCall } from '../src/store/calls.ts'
 import { type Log, openDatabase } from '../src/store/database.ts'
 import { newSecret } from '../src/webhooks/signature.ts'
 import { makeWebhookWorker } from '../src/webhooks/worker.ts'
-import { sampleCall } from '../test/sample-calls.ts'
 
 export type Role =
   | { readonly kind: 'worker'; readonly database: string; readonly node: string; readonly perReceiver?: number }
@@ -40,7 +41,11 @@ export interface Part {
 }
 
 const HOST = '127.0.0.1'
-const silent: Log = { info: () => {}, warn: () => {}, error: (fields, message) => void process.stderr.write(`${message} ${JSON.stringify(fields)}\n`) }
+const silent: Log = {
+  info: () => {},
+  warn: () => {},
+  error: (fields, message) => void process.stderr.write(`${message} ${JSON.stringify(fields)}\n`),
+}
 
 /** Resolves when it is ready. */
 export async function openPart(role: Role): Promise<Part & { readonly ready: unknown }> {
@@ -56,7 +61,7 @@ export async function openPart(role: Role): Promise<Part & { readonly ready: unk
     },
     async close() {
       child.disconnect()
-      await once(child, 'close')
+      await once(child, 'exit')
     },
   }
 }
@@ -64,7 +69,7 @@ export async function openPart(role: Role): Promise<Part & { readonly ready: unk
 async function told(child: ChildProcess): Promise<unknown> {
   const over = new AbortController()
   try {
-    const died = once(child, 'close', over).then(() => Promise.reject(new Error('a part of the measurement has died')))
+    const died = once(child, 'exit', over).then(() => Promise.reject(new Error('a part of the measurement has died')))
     const [message] = await Promise.race([once(child, 'message', over), died])
     return (message as { readonly answer: unknown }).answer
   } finally {
@@ -135,7 +140,12 @@ async function make({ database: data, urls }: Extract<Role, { kind: 'maker' }>):
     for (let made = 0; made < count; made += batch) {
       const dueMs = startedAt + (made / perSecond) * 1000 - performance.now()
       if (dueMs > 1) await sleep(dueMs)
-      const save = saveCall(database.sql, { call: sampleCall({ id: newId() as CallId, legs: [] }), node: 'n', idempotency: null, callbacks: Array.from({ length: batch }, (_, n) => callback(urls[(made + n) % urls.length] ?? '')) })
+      const save = saveCall(database.sql, {
+        call: endedCall(),
+        node: 'n',
+        idempotency: null,
+        callbacks: Array.from({ length: batch }, (_, n) => callback(urls[(made + n) % urls.length] ?? '')),
+      })
       const saved = save.finally(() => saving.delete(saved))
       saving.add(saved)
       if (saving.size >= 8) await Promise.race(saving)
@@ -145,11 +155,45 @@ async function make({ database: data, urls }: Extract<Role, { kind: 'maker' }>):
   }
 }
 
+function endedCall(): Call {
+  const [now, address] = [Date.now(), '+918012345678' as Address]
+  const parties = { from: address, to: address, callerId: address, agentLegId: null, subscription: null, customField: null, legs: [] }
+  const times = {
+    createdAt: now,
+    updatedAt: now,
+    ringMs: 30_000,
+    limitMs: 60_000,
+    state: { status: 'ended', outcome: 'completed', endedAt: now },
+  } as const
+  return { id: newId() as CallId, accountId: 'acme' as AccountId, direction: 'outbound-api', ...parties, ...times }
+}
+
 /** As large as a leg's is in JSON. */
 function callback(url: string) {
   const [legId, callId, createdAt] = [newId() as LegId, newId() as CallId, Date.now()]
-  const body = JSON.stringify({ LegSid: legId, CallSid: callId, AccountSid: 'acme', At: createdAt, PhoneNumber: '09876543210', Status: 'completed', Origin: 'monitor', Filler: 'x'.repeat(200), EventType: 'terminal' })
-  return { id: newId(), accountId: 'acme' as AccountId, callId, legId, event: 'terminal' as const, orderKey: legId, url, contentType: 'application/json', body, createdAt }
+  const body = JSON.stringify({
+    LegSid: legId,
+    CallSid: callId,
+    AccountSid: 'acme',
+    At: createdAt,
+    PhoneNumber: '09876543210',
+    Status: 'completed',
+    Origin: 'monitor',
+    Filler: 'x'.repeat(200),
+    EventType: 'terminal',
+  })
+  return {
+    id: newId(),
+    accountId: 'acme' as AccountId,
+    callId,
+    legId,
+    event: 'terminal' as const,
+    orderKey: legId,
+    url,
+    contentType: 'application/json',
+    body,
+    createdAt,
+  }
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

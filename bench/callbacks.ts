@@ -25,11 +25,18 @@ const { values: options } = parseArgs({
     'per-receiver': { type: 'string', default: '8' },
   },
 })
-const [runs, seconds, rate, workers, receivers, perReceiver] = [options.runs, options.seconds, options.rate, options.workers, options.receivers, options['per-receiver']].map(Number) as [number, number, number, number, number, number]
+const [runs, seconds, rate, workers, receivers, perReceiver] = [
+  options.runs,
+  options.seconds,
+  options.rate,
+  options.workers,
+  options.receivers,
+  options['per-receiver'],
+].map(Number) as [number, number, number, number, number, number]
 const BATCH = 10
 const BACKLOG_S = 30
 const POLL_MS = 50
-const PATIENCE_MS = 120_000
+const PATIENCE_MS = 300_000
 /** Of the offered rate: less is not kept up with. */
 const KEPT_UP = 0.98
 
@@ -62,7 +69,9 @@ try {
   }
   say(machine())
   console.log(`\n${workers} workers, ${receivers} receivers, at most ${perReceiver} attempts at one of them from each worker\n`)
-  console.log('| | callbacks | callbacks/s (of each run) | lag p50 / p99 / max, ms | ms CPU of the workers, of PostgreSQL, per callback | waited for a core, % |')
+  console.log(
+    '| | callbacks | callbacks/s (of each run) | lag p50 / p99 / max, ms | ms CPU of the workers, of PostgreSQL, per callback | waited for a core, % |',
+  )
   console.log('|---|---|---|---|---|---|')
   row(`paced at ${rate}/s`, rate * seconds, paced)
   row('backlog', rate * BACKLOG_S, backlog)
@@ -78,7 +87,9 @@ function row(name: string, count: number, all: readonly Run[]): void {
   const of = (pick: (run: Run) => number): number => median(all.map(pick))
   const rates = all.map((each) => Math.round(each.perSecond)).join(', ')
   const lags = name === 'backlog' ? '' : `${of((run) => run.p50)} / ${of((run) => run.p99)} / ${of((run) => run.max)}`
-  console.log(`| ${name} | ${count} | **${Math.round(of((run) => run.perSecond))}** (${rates}) | ${lags} | ${of((run) => run.workersMs)}, ${of((run) => run.databaseMs)} | ${of((run) => run.waited)} |`)
+  console.log(
+    `| ${name} | ${count} | **${Math.round(of((run) => run.perSecond))}** (${rates}) | ${lags} | ${of((run) => run.workersMs)}, ${of((run) => run.databaseMs)} | ${of((run) => run.waited)} |`,
+  )
 }
 
 async function measured({ isPaced, count }: { readonly isPaced: boolean; readonly count: number }): Promise<Run> {
@@ -87,7 +98,9 @@ async function measured({ isPaced, count }: { readonly isPaced: boolean; readonl
   const order: Making = { count, perSecond: isPaced ? rate : Number.MAX_SAFE_INTEGER, batch: isPaced ? BATCH : BATCH * 10 }
   if (!isPaced) await maker.ask(order)
   if (!isPaced) await client.query('vacuum analyze callback')
-  const parts: readonly Part[] = await Promise.all(Array.from({ length: workers }, (_, n) => openPart({ kind: 'worker', database: postgres.url, node: `w${n}`, perReceiver })))
+  const parts: readonly Part[] = await Promise.all(
+    Array.from({ length: workers }, (_, n) => openPart({ kind: 'worker', database: postgres.url, node: `w${n}`, perReceiver })),
+  )
   await Promise.all(parts.map((part) => part.ask(null)))
   await seenBy.ask(null)
   const before = costs(parts, postgres)
@@ -105,11 +118,8 @@ async function measured({ isPaced, count }: { readonly isPaced: boolean; readonl
   }
   const tookMs = performance.now() - startedAt
   const after = costs(parts, postgres)
-  say('received')
   await making
-  say('made')
   await Promise.all(parts.map((part) => part.close()))
-  say('closed')
   const { p50, p99, max } = summary(lags)
   return {
     perSecond: round((count / tookMs) * 1000, 1),
@@ -124,6 +134,7 @@ async function measured({ isPaced, count }: { readonly isPaced: boolean; readonl
 
 function costs(parts: readonly Part[], database: Postgres): { readonly cpuMs: number; readonly waitMs: number; readonly databaseMs: number } {
   const each = parts.map((part) => scheduled(part.pid))
-  const sum = (pick: (cost: { readonly cpuMs: number; readonly waitMs: number }) => number): number => each.reduce((total, cost) => total + pick(cost), 0)
+  const sum = (pick: (cost: { readonly cpuMs: number; readonly waitMs: number }) => number): number =>
+    each.reduce((total, cost) => total + pick(cost), 0)
   return { cpuMs: sum((cost) => cost.cpuMs), waitMs: sum((cost) => cost.waitMs), databaseMs: descendantsCpuMs(database.pid) }
 }

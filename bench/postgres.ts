@@ -26,9 +26,17 @@ export async function openPostgres(): Promise<Postgres> {
   chmodSync(folder, 0o700)
   if (owner) chownSync(folder, owner.uid, owner.gid)
   const data = join(folder, 'data')
-  execFileSync(join(BINARIES, 'initdb'), ['-D', data, '-U', USER, '-A', 'trust', '-E', 'UTF8', '--locale=C'], { stdio: 'ignore', cwd: folder, ...owner })
+  execFileSync(join(BINARIES, 'initdb'), ['-D', data, '-U', USER, '-A', 'trust', '-E', 'UTF8', '--locale=C'], {
+    stdio: 'ignore',
+    cwd: folder,
+    ...owner,
+  })
   const port = await freePort()
-  const server = spawn(join(BINARIES, 'postgres'), ['-D', data, '-p', String(port), '-h', '127.0.0.1', '-k', folder], { stdio: 'ignore', cwd: folder, ...owner })
+  const server = spawn(join(BINARIES, 'postgres'), ['-D', data, '-p', String(port), '-h', '127.0.0.1', '-k', folder], {
+    stdio: 'ignore',
+    cwd: folder,
+    ...owner,
+  })
   const url = `postgres://${USER}@127.0.0.1:${port}/postgres`
   await answering(url, server)
   return {

@@ -18,12 +18,12 @@ import { makeWebhookWorker, type WebhookWorker } from './worker.ts'
 
 const SECRET = newSecret()
 const WORKERS = 4
-const LEGS = 80
-const PER_LEG = 4
-const TIMEOUT_MS = 60
+const LEGS = 40
+const PER_LEG = 3
+const TIMEOUT_MS = 1_000
 /** As `worker.ts` has it: a time-out and its margin. */
 const LEASE_MS = TIMEOUT_MS + 15_000
-const PATIENCE_MS = 120_000
+const PATIENCE_MS = 60_000
 
 /** Chance that can be had again: mulberry32. */
 function chanceOf(seed: number): () => number {
@@ -55,7 +55,7 @@ async function openFickle(chance: () => number, failing: () => number) {
         if (chance() < 0.03) request.socket.destroy()
         else setTimeout(() => response.writeHead(200).end(), chance() * 5)
       } else if (luck < failing() / 4) request.socket.destroy()
-      else if (luck > failing() * 0.95)
+      else if (luck > failing() * 0.98)
         return // hangs
       else response.writeHead(luck < failing() / 2 ? 503 : 404).end()
     })
@@ -87,6 +87,11 @@ for (const server of testServers()) {
         let clock = T0
         const databases: Database[] = []
         const workers: WebhookWorker[] = []
+        context.after(async () => {
+          for (const worker of workers) await worker.stop()
+          for (const database of databases) await database.close()
+          for (const receiver of receivers) await receiver.close()
+        })
         const openWorker = async (node: string): Promise<WebhookWorker> => {
           const database = await openDatabase({ data: opened.url, log: silent })
           databases.push(database)
@@ -127,21 +132,18 @@ for (const server of testServers()) {
           if (round % 5 === 0)
             killed += (await claimCallbacks(sql, { node: 'dead', now: clock, leaseMs: LEASE_MS, limit: 3, perReceiver: 1, taken: new Map() })).length
           // A worker is replaced in the middle of its work by another of its name.
-          if (round % 20 === 19) {
+          if (round % 15 === 14) {
             const place = Math.floor(chance() * WORKERS)
             const [gone] = workers.splice(place, 1)
             await gone?.stop()
             workers.push(await openWorker(`w${place}`))
             replaced += 1
           }
-          clock += Math.floor(chance() * 3_000)
-          if (round > 60) failing = 0.1
+          clock += Math.floor(chance() * 6_000)
+          if (round > 30) failing = 0.1
           for (const worker of workers) worker.kick()
           await sleep(15)
         }
-        for (const worker of workers) await worker.stop()
-        for (const database of databases) await database.close()
-        for (const receiver of receivers) await receiver.close()
         const arrived = receivers.flatMap(({ accepted }) => accepted)
         const early = receivers.flatMap((receiver) => receiver.early)
         context.diagnostic(

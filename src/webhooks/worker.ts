@@ -2,6 +2,7 @@
  * Delivers callbacks: claim, send, settle; again when NOTIFY says so, when an attempt has ended, when the next one is
  * due, when a receiver's pause is over, and at a floor. Any number of workers may run on one database.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { AccountId } from '../domain/ids.ts'
 import type { Database, Listening, Log } from '../store/database.ts'
 import { type ClaimedCallback, claimCallbacks, nextDueAt, releaseClaims, settleCallbacks, type Settlement } from '../store/outbox/delivery.ts'
@@ -58,6 +59,8 @@ const PER_RECEIVER = 8
 const LEASE_MARGIN_MS = 15_000
 /** Notifications can be missed; nothing waits for longer than this. */
 const POLL_MS = 5_000
+/** Between two looks: what comes or ends meanwhile is taken together. Under load it halves the statements, and it delays none by more. */
+const REST_MS = 10
 const USER_AGENT = 'Earshot'
 
 interface Shop {
@@ -142,7 +145,8 @@ function makeRounds(shop: Shop, leaseMs: number): Rounds {
         log.warn({ event: 'callback-claim-failed', err: error }, 'Could not look for callbacks that are due')
         return now() + POLL_MS
       })
-      .then((at) => {
+      .then(async (at) => {
+        await sleep(REST_MS)
         pumping = null
         if (again) return kick()
         if (state === 'running') timer = setTimeout(kick, Math.max(0, Math.min(POLL_MS, at - now())))
