@@ -7,7 +7,9 @@
 import { isIP, isIPv4, isIPv6 } from 'node:net'
 import { z } from 'zod'
 import { clientAddress, type Address } from './domain/address.ts'
+import { TONE_EARS } from './domain/evidence/tones.ts'
 import type { AccountId } from './domain/ids.ts'
+import { MODES } from './domain/leg.ts'
 import { parseAllowRule } from './webhooks/allow-rule.ts'
 import { isSecret } from './webhooks/signature.ts'
 
@@ -102,6 +104,28 @@ const callbackSecret = text('whsec_…').refine(isSecret, {
   error: 'must be whsec_ and 24 to 64 bytes in base64; make one with: echo "whsec_$(head -c 32 /dev/urandom | base64)"',
 })
 
+const MAX_TONE_SECONDS = 3600
+const MIN_TONE_SECONDS = 5
+
+/** `true` or `false`. */
+const flag = choice(['true', 'false']).transform((value) => value === 'true')
+
+const notice = section({
+  to: choice(TONE_EARS),
+  atEntry: flag.default(true),
+  everySeconds: integer(0, MAX_TONE_SECONDS, 15)
+    .refine((value) => value === 0 || value >= MIN_TONE_SECONDS, { error: `must be 0 for never, or at least ${MIN_TONE_SECONDS}; write e.g. 15` })
+    .default(15),
+  modes: list(choice(MODES), '- listen')
+    .min(1, { error: 'needs a mode; for silence write to: nobody' })
+    .transform((modes) => MODES.filter((mode) => modes.includes(mode)))
+    .default([...MODES]),
+}).refine(({ to, atEntry, everySeconds }) => to === 'nobody' || atEntry || everySeconds > 0, {
+  error: 'never lets a tone sound; if nobody is to be told, write to: nobody',
+})
+
+const days = integer(1, 36_500, 90).nullable().default(null)
+
 const account = section({
   sid: name('mycompany')
     .refine((value) => !value.endsWith('.json'), { error: 'may not end in .json; write e.g. mycompany' })
@@ -120,6 +144,7 @@ const account = section({
     '- {name: priya, password: "${PRIYA_PASSWORD}"}',
   ).default([]),
   maxMonitors: integer(1, 1000, 10).default(10),
+  notice: notice.nullable().default(null),
   callbackSecret: callbackSecret.nullable().default(null),
 })
 
@@ -189,6 +214,7 @@ export const configSchema = section({
       .max(MAX_RETRIES, { error: `may hold at most ${MAX_RETRIES} waits` })
       .default([5, 60, 300, 900, 3600, 21_600]),
   }).prefault({}),
+  retention: section({ callsDays: days, auditPersonalDays: days, callbacksDays: days, recordingsDays: days }).prefault({}),
   limits: section({ writesPerMinute: integer(1, 1_000_000, 200).default(200) }).prefault({}),
   metrics: section({ host: host.default('127.0.0.1'), port: integer(0, MAX_PORT, 9464).default(9464) })
     .nullable()

@@ -11,7 +11,9 @@ import { configSchema, isPostgresUrl, isWildcard } from './config-schema.ts'
 import { pathText, readSource, type Environment, type KeyPath, type Problem, type SourceValue } from './config-source.ts'
 import type { Account, AccountNumber, DialRules } from './domain/account/account.ts'
 import type { Address } from './domain/address.ts'
+import type { TonePolicy } from './domain/evidence/tones.ts'
 import type { AccountId } from './domain/ids.ts'
+import type { Retention } from './store/evidence/keeping.ts'
 
 export type { Environment } from './config-source.ts'
 
@@ -48,6 +50,7 @@ export interface Config {
     /** Seconds before the second attempt, the third, and so on (contract C27). */
     readonly retrySeconds: readonly number[]
   }
+  readonly retention: Retention
   readonly limits: {
     /** POST and PUT per account (contract C10). */
     readonly writesPerMinute: number
@@ -65,6 +68,8 @@ export interface AccountConfig {
   readonly numbers: readonly AccountNumber[]
   readonly agents: readonly { readonly name: string; readonly password: string }[]
   readonly maxMonitors: number
+  /** Null: nobody has decided who is told, and so nobody may monitor. */
+  readonly notice: TonePolicy | null
   /** `whsec_` and base64 (Standard Webhooks); null: one is made and kept with the data. */
   readonly callbackSecret: string | null
 }
@@ -135,6 +140,7 @@ export function configWarnings(config: Config): readonly string[] {
     if (account.keys.length === 0) said.push(`account ${account.sid} has no keys: nobody can use the HTTP API for it`)
     if (account.keys.some((entry) => entry.token.length < SHORT_TOKEN))
       said.push(`account ${account.sid} has a token shorter than ${SHORT_TOKEN} characters: good for a try, not for a network`)
+    if (account.notice === null) said.push(`account ${account.sid} ${NO_NOTICE}`)
   }
   const owned = new Set(config.accounts.flatMap((account) => account.numbers.map((entry) => entry.number)))
   for (const trunk of config.trunks) {
@@ -148,12 +154,13 @@ export function configWarnings(config: Config): readonly string[] {
 
 /** The tenants as the rules of the house see them. */
 export function accountsOf(config: Config): readonly Account[] {
-  return config.accounts.map(({ sid, timeZone, numbers, agents, maxMonitors }) => ({
+  return config.accounts.map(({ sid, timeZone, numbers, agents, maxMonitors, notice }) => ({
     id: sid,
     timeZone,
     numbers,
     agents: agents.map((agent) => agent.name),
     maxMonitors,
+    notice,
   }))
 }
 
@@ -161,6 +168,9 @@ export function accountsOf(config: Config): readonly Account[] {
 export const dialRulesOf = (config: Config): DialRules => config.dial
 
 const SHORT_TOKEN = 16
+const NO_NOTICE =
+  'has no notice section, so nobody may monitor its calls: laws may ask that parties hear that somebody listens (in California a tone every 15 s); ' +
+  'write notice: { to: both } for tones, or notice: { to: nobody } if silence is lawful for you'
 
 type Finding = Omit<Problem, 'line'>
 

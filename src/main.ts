@@ -22,6 +22,7 @@ import type { Log } from './log.ts'
 import { listenForReaders } from './metrics/listener.ts'
 import { makeMetrics, type Metrics } from './metrics/metrics.ts'
 import { openDatabase } from './store/database.ts'
+import { logHeads, purgeByPolicy } from './store/evidence/keeping.ts'
 import { keepUp } from './store/nodes.ts'
 import { callbackBacklog } from './store/outbox.ts'
 import { callbackSecret } from './store/secrets.ts'
@@ -69,6 +70,7 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
 
   const database = await openDatabase({ data: config.data, log })
   opened.push(() => database.close())
+  opened.push(() => logHeads({ database, log }))
   await database.claim(NODE)
   const crashed = await findCrashed({ database, node: NODE })
 
@@ -95,7 +97,7 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
   })
   await worker.start()
   opened.push(() => worker.stop())
-  const endUpkeep = keepUp({ sql: database.sql, node: NODE, now, log })
+  const endUpkeep = keepUp({ sql: database.sql, node: NODE, now, log, purgeMore: () => purgeByPolicy({ retention: config.retention, database, now, newId, log }) })
   opened.push(async () => endUpkeep())
 
   if (config.metrics !== null) opened.push(await openReading(config.metrics, metrics, log))

@@ -23,8 +23,8 @@ const CLIENT = /\bclient:[A-Za-z0-9._-]+/g
 const TEL = /\btel:[^\s;<>"]+/gi
 const CALLBACK_SECRET = /\bwhsec_[A-Za-z0-9+/=]+/g
 const SECRET_KEY = /authorization|token|passw|secret|cookie|credential/i
-/** Names of the house for calls and legs: opaque, and nobody's number. */
-const SID = /^(?=.*[a-z])[0-9a-z]{32}$/
+/** Names of the house for calls and legs, and hashes of its audit log: opaque, and nobody's number. */
+const SID = /^(?=.*[a-z])(?:[0-9a-z]{32}|[0-9a-f]{64})$/
 
 /** `+919876543210` → `+91*****210`; of a short number only the last two digits are left. */
 export function maskNumber(number: string): string {

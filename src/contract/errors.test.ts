@@ -51,6 +51,7 @@ test('[C10] each refusal of the domain has its status', () => {
     ['too-many-monitors', 403],
     ['too-many-legs', 403],
     ['right-missing', 403],
+    ['notice-missing', 403],
     ['idempotency-mismatch', 409],
     ['draining', 503],
   ])
@@ -60,7 +61,7 @@ test('[C10] every 403 says which right or limit it is about', () => {
   const messages = DOMAIN_ERRORS.map((code) => domainError(new DomainError(code)))
     .filter(({ status }) => status === 403)
     .map(({ message }) => message)
-  assert.equal(new Set(messages).size, 4)
+  assert.equal(new Set(messages).size, 5)
 })
 
 test('[C10] the detail of a refusal is for the log, not for the caller', () => {

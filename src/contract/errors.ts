@@ -40,6 +40,7 @@ const DOMAIN: Readonly<Record<DomainErrorCode, (detail: string) => WireError>> =
   'destination-not-allowed': () => status(403, 'Call cannot be made: your account may not dial this destination'),
   'too-many-monitors': () => status(403, 'Leg cannot be created: the call already has as many monitor legs as your account allows'),
   'too-many-legs': () => status(403, 'Leg cannot be created: the call already has as many legs as are allowed'),
+  'notice-missing': () => status(403, 'Leg cannot be created: your account has no notice policy, which says whether the parties hear a tone while somebody listens'),
   'right-missing': () => status(403, 'Your API key does not have the right to do this'),
   'idempotency-mismatch': () => status(409, 'Idempotency-Key was already used with another request'),
   draining: () => status(503, 'Service Unavailable'),

@@ -19,6 +19,8 @@ const TALK_MAX_S = 14_400
 /** Characters, not bytes. */
 const CUSTOM_FIELD_MAX_CHARS = 128
 const CALLBACK_URL_MAX_CHARS = 2048
+/** A code, so that nobody writes a person's name into a log that keeps it. */
+const REASON_CODE = /^[A-Za-z0-9._:/#+-]{1,64}$/
 const IDEMPOTENCY_KEY_MAX_CHARS = 255
 
 /** Ours are 32 of `[0-9a-z]` (C6); what cannot be an id at all is not looked up. */
@@ -64,6 +66,13 @@ export function legAction(fields: Fields): Mode | 'hangup' {
   const mode = modeIn(action)
   if (mode === null) throw invalid('Action')
   return mode
+}
+
+/** `ReasonCode` of `POST` and `PUT …/Legs` (an extension): why somebody monitors, for the audit. Letters, digits and `. _ : / # + -`, 64 at most. */
+export function reasonCodeIn(fields: Fields): string | null {
+  const code = lastValue(fields, 'ReasonCode')
+  if (code !== null && !REASON_CODE.test(code)) throw invalid('ReasonCode')
+  return code
 }
 
 /** The id of a call in a path, or null when it cannot be one. */

@@ -9,6 +9,7 @@ import type { Call } from '../domain/call.ts'
 import type { CallPage, CallQuery } from '../domain/call-query.ts'
 import type { ConnectCommand, MonitorCommand } from '../domain/commands.ts'
 import { DomainError, type DomainErrorCode } from '../domain/errors.ts'
+import type { EvidencePage, EvidenceQuery } from '../domain/evidence/entry.ts'
 import type { CallId, LegId } from '../domain/ids.ts'
 import type { Mode } from '../domain/leg.ts'
 import { assertMay, maySee, type Principal, reachesAny, scopeOfMode } from '../domain/account/rights.ts'
@@ -19,9 +20,9 @@ export interface Api {
   /** `calls.create` */
   connect(who: Principal, command: ConnectCommand, idempotency: Idempotency | null): Promise<Call>
   /** `monitor.` and the mode */
-  createMonitorLeg(who: Principal, callId: CallId, command: MonitorCommand, idempotency: Idempotency | null): Promise<LegOfCall>
+  createMonitorLeg(who: Principal, callId: CallId, command: MonitorCommand, idempotency: Idempotency | null, reasonCode?: string | null): Promise<LegOfCall>
   /** `monitor.` and the mode */
-  changeMode(who: Principal, callId: CallId, legId: LegId, mode: Mode): Promise<LegOfCall>
+  changeMode(who: Principal, callId: CallId, legId: LegId, mode: Mode, reasonCode?: string | null): Promise<LegOfCall>
   /** `legs.hangup` */
   hangUp(who: Principal, callId: CallId, legId: LegId): Promise<LegOfCall>
   /** `calls.read` */
@@ -30,6 +31,8 @@ export interface Api {
   call(who: Principal, callId: CallId): Promise<Call>
   /** `calls.read` */
   calls(who: Principal, query: CallQuery): Promise<CallPage>
+  /** `accounts.admin`, and no limit to named agents: the log is of all of them. */
+  audit(who: Principal, query: EvidenceQuery): Promise<EvidencePage>
 }
 
 export function makeApi(control: Control): Api {
@@ -45,15 +48,15 @@ export function makeApi(control: Control): Api {
       if (!reachesAny(who, [command.from, command.to])) throw new DomainError('destination-not-allowed')
       return control.connect(who.accountId, command, idempotency)
     },
-    async createMonitorLeg(who, callId, command, idempotency) {
+    async createMonitorLeg(who, callId, command, idempotency, reasonCode = null) {
       assertMay(who, scopeOfMode(command.mode))
       await assertLimit(who, callId)
-      return control.createMonitorLeg(who.accountId, callId, command, idempotency)
+      return control.createMonitorLeg(who.accountId, callId, command, idempotency, { by: who.keyId, reasonCode })
     },
-    async changeMode(who, callId, legId, mode) {
+    async changeMode(who, callId, legId, mode, reasonCode = null) {
       assertMay(who, scopeOfMode(mode))
       await assertLimit(who, callId)
-      return control.changeMode(who.accountId, callId, legId, mode)
+      return control.changeMode(who.accountId, callId, legId, mode, { by: who.keyId, reasonCode })
     },
     async hangUp(who, callId, legId) {
       assertMay(who, 'legs.hangup')
@@ -71,6 +74,11 @@ export function makeApi(control: Control): Api {
     async calls(who, query) {
       assertMay(who, 'calls.read')
       return control.calls(who.accountId, query)
+    },
+    async audit(who, query) {
+      assertMay(who, 'accounts.admin')
+      if (who.agents !== null) throw new DomainError('right-missing', 'accounts.admin')
+      return control.audit(who.accountId, query)
     },
   }
 

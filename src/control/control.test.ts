@@ -23,7 +23,7 @@ after(() => shared.close())
 
 const ACME = 'acme' as AccountId
 const at = (text: string): Address => text as Address
-const account: Account = { id: ACME, timeZone: 'Asia/Kolkata', agents: ['priya', 'boss', 'ravi'], maxMonitors: 10, numbers: [{ number: at('+918012345678'), rings: at('client:priya') }] }
+const account: Account = { id: ACME, timeZone: 'Asia/Kolkata', agents: ['priya', 'boss', 'ravi'], maxMonitors: 10, notice: { to: 'nobody', atEntry: true, everySeconds: 15, modes: MODES }, numbers: [{ number: at('+918012345678'), rings: at('client:priya') }] }
 const call: ConnectCommand = {
   from: at('client:priya'), to: at('+919876543210'), callerId: at('+918012345678'), ringMs: 30_000, limitMs: 60_000, customField: null,
   subscription: { url: 'http://receiver/', events: ['terminal'], contentType: 'application/json' },
@@ -61,7 +61,7 @@ async function house(node = `node-${(houses += 1)}`): Promise<House & { node: st
   }
   const engine = makeFakeEngine({ newId })
   const control = makeControl({
-    engine, database, node, accounts: new Map([[ACME, account]]), dialRules: { prefixes: ['+91'], hosts: [] }, settle: (_, decision) => ({ decision, records: { callbacks: rows(decision, newId) } }), newId,
+    engine, database, node, accounts: new Map([[ACME, account]]), dialRules: { prefixes: ['+91'], hosts: [] }, settle: (_, decision) => ({ decision, records: { callbacks: rows(decision, newId), evidence: [] } }), newId,
     now: () => clock.now,
     schedule(delayMs, work) {
       const alarm = { at: clock.now + delayMs, work }
@@ -300,7 +300,7 @@ const recovery = (here: House & { readonly node: string }): RecoveryOptions => (
   node: here.node,
   settle: (_, decision) => ({
     decision,
-    records: { callbacks: rows(decision, () => `r${here.node}${decision.notices.length}${Math.floor(performance.now() * 1e6)}`) },
+    records: { evidence: [], callbacks: rows(decision, () => `r${here.node}${decision.notices.length}${Math.floor(performance.now() * 1e6)}`) },
   }),
 })
 

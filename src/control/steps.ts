@@ -6,9 +6,11 @@
  */
 import type { Call, Decision, Order } from '../domain/call.ts'
 import { nextDeadline, onDeadline } from '../domain/events.ts'
-import type { CallId } from '../domain/ids.ts'
+import { onToneFailed } from '../domain/evidence/tones.ts'
+import type { CallId, SoundId } from '../domain/ids.ts'
 import { type EndCause, isLive, type Leg } from '../domain/leg.ts'
 import type { Engine } from '../engine/engine.ts'
+import { NOTICE_TONE } from '../engine/notice-tone.ts'
 import { saveCall } from '../store/calls.ts'
 import type { Database, Log } from '../store/database.ts'
 import type { IdempotencyRecord } from '../store/idempotency.ts'
@@ -68,7 +70,12 @@ export function makeSteps({ engine, database, node, settle, now, schedule, log, 
 
   async function obey({ call, orders }: Decision): Promise<void> {
     deadlines.set(call.id, nextDeadline(call))
-    for (const order of orders) await give(engine, call, order)
+    for (const order of orders) await give(engine, call, order, toneFailed)
+  }
+
+  const toneFailed: ToneFailed = (callId, soundId, error) => {
+    log.error({ call: callId, err: error }, 'a notice tone could not be played; the audit says so')
+    void happen(callId, (call) => onToneFailed(call, soundId))
   }
 
   async function breakOff(callId: CallId, error: unknown): Promise<void> {
@@ -102,19 +109,17 @@ export function makeSteps({ engine, database, node, settle, now, schedule, log, 
       .run(callId, async () => {
         const current = live.get(callId)
         if (!current) return
-        const decided = decide(current)
-        const { decision, records } = settle(current, decided)
+        const { decision, records } = settle(current, decide(current))
         // A late event decides nothing and leaves nothing to write.
-        if (decided.call !== current || decided.notices.length > 0) await live.record(decision.call, records)
+        if (decision.call !== current || decision.notices.length > 0) await live.record(decision.call, records)
         const { state } = decision.call
         if (state.status === 'ended') log.info({ call: callId, outcome: state.outcome, legs: decision.call.legs.length }, 'a call has ended')
         await obey(decision)
       })
       .catch((error: unknown) => breakOff(callId, error))
 
-  function stop(): void {
-    deadlines.clear()
-    tries.clear()
+  const stop = (): void => {
+    for (const alarms of [deadlines, tries]) alarms.clear()
   }
 
   return { live, queue, command, happen, breakOff, hangUpAll, stop }
@@ -141,7 +146,9 @@ function makeTries(schedule: Schedule, attempt: (callId: CallId) => Promise<void
   }
 }
 
-function give(engine: Engine, call: Call, order: Order): Promise<void> {
+type ToneFailed = (callId: CallId, soundId: SoundId, error: unknown) => void
+
+function give(engine: Engine, call: Call, order: Order, toneFailed: ToneFailed): Promise<void> {
   switch (order.kind) {
     case 'dial':
       return engine.dial({
@@ -161,5 +168,11 @@ function give(engine: Engine, call: Call, order: Order): Promise<void> {
     case 'set-hearing':
       // The whole table again is the repair of whatever went wrong with the first; a second failure ends the call.
       return engine.setHearing(call.id, order.hearing).catch(() => engine.setHearing(call.id, order.hearing))
+    case 'play-tone':
+      // Nobody waits for a tone, and one that fails ends no call.
+      void engine
+        .play({ callId: call.id, soundId: order.soundId, clip: NOTICE_TONE, repeats: false })
+        .catch((error: unknown) => toneFailed(call.id, order.soundId, error))
+      return Promise.resolve()
   }
 }

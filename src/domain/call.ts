@@ -9,7 +9,8 @@
 import type { Address } from './address.ts'
 import { DomainError } from './errors.ts'
 import { type Hearing, hearing } from './hearing.ts'
-import type { AccountId, CallId, LegId } from './ids.ts'
+import type { Tones } from './evidence/tones.ts'
+import type { AccountId, CallId, LegId, SoundId } from './ids.ts'
 import { type CallbackEvent, type EndCause, isAnswered, isConversation, isLive, type Leg, type LetGoCause, type Subscription } from './leg.ts'
 
 export type CallState =
@@ -36,6 +37,8 @@ export interface Call {
   readonly subscription: Subscription | null
   readonly customField: string | null
   readonly state: CallState
+  /** The tones that tell the parties of supervisors; null before the first supervisor was asked for. */
+  readonly tones: Tones | null
   /** In order of creation, ended ones included. */
   readonly legs: readonly Leg[]
 }
@@ -46,6 +49,8 @@ export type Order =
   | { readonly kind: 'answer'; readonly legId: LegId }
   | { readonly kind: 'hang-up'; readonly legId: LegId; readonly cause: LetGoCause }
   | { readonly kind: 'set-hearing'; readonly hearing: Hearing }
+  /** Once the table names it. Nobody waits for it, and when it fails the call goes on. */
+  | { readonly kind: 'play-tone'; readonly soundId: SoundId }
 
 /** Something a customer subscribed to has happened; `webhooks` makes a request of it. */
 export type Notice =
@@ -79,7 +84,7 @@ export function withLeg(call: Call, leg: Leg): Call {
   return { ...call, legs, updatedAt: Math.max(call.updatedAt, leg.updatedAt) }
 }
 
-export const setHearing = (call: Call): Order => ({ kind: 'set-hearing', hearing: hearing(call.legs) })
+export const setHearing = (call: Call): Order => ({ kind: 'set-hearing', hearing: hearing(call.legs, call.tones?.sounding) })
 
 /** The notice for one leg's event, if somebody subscribed to it. */
 export function legNotices(leg: Leg, event: CallbackEvent): readonly Notice[] {

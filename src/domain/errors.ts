@@ -8,6 +8,7 @@ export const DOMAIN_ERRORS = [
   'too-many-monitors',
   'too-many-legs',
   'right-missing',
+  'notice-missing',
   'idempotency-mismatch',
   'draining',
 ] as const

@@ -6,6 +6,7 @@
  * re-derives it. Default is silence: a pair that is not in the table is not heard.
  */
 import type { LegId, SoundId, TapeId } from './ids.ts'
+import type { SoundingTone } from './evidence/tones.ts'
 import { isAnswered, type Leg } from './leg.ts'
 
 export type Ear = LegId | TapeId
@@ -14,11 +15,17 @@ export type Mouth = LegId | SoundId
 /** For each ear the mouths it hears. Every answered leg has a row; nobody is in their own row. */
 export type Hearing = ReadonlyMap<Ear, readonly Mouth[]>
 
-/** The whole table at once, so that a mode change is one replacement and never a patch. Legs that are not answered are deaf and dumb. */
-export function hearing(legs: readonly Leg[]): Hearing {
+/**
+ * The whole table at once, so that a mode change is one replacement and never a patch. Legs that are not answered are deaf and dumb.
+ * @param tone The tone that tells parties that somebody listens: heard by its ears, whatever the mode.
+ */
+export function hearing(legs: readonly Leg[], tone: SoundingTone | null = null): Hearing {
   const present = legs.filter(isAnswered)
   return new Map(
-    present.map((listener) => [listener.id, present.filter((speaker) => hears(listener, speaker)).map((speaker) => speaker.id)]),
+    present.map((listener) => [
+      listener.id,
+      [...present.filter((speaker) => hears(listener, speaker)).map((speaker) => speaker.id), ...(tone?.ears.includes(listener.id) ? [tone.id] : [])],
+    ]),
   )
 }
 

@@ -10,7 +10,7 @@ import { addMonitor, changeMode, connect, hangUp } from '../domain/commands.ts'
 import { DomainError, type DomainErrorCode } from '../domain/errors.ts'
 import { incoming, onAnswered, onEnded } from '../domain/events.ts'
 import type { AccountId, CallId, LegId } from '../domain/ids.ts'
-import type { EndCause } from '../domain/leg.ts'
+import { type EndCause, MODES } from '../domain/leg.ts'
 import type { Address } from '../domain/address.ts'
 
 export interface FakeControl extends Control {
@@ -25,6 +25,7 @@ export interface FakeControl extends Control {
 /** Numbers that begin with this may not be dialled. */
 const FORBIDDEN_PREFIX = '+1900'
 const MAX_MONITORS = 10
+const SILENT: Account['notice'] = { to: 'nobody', atEntry: true, everySeconds: 15, modes: MODES }
 const RING_MS = 30_000
 const LIMIT_MS = 14_400_000
 
@@ -59,18 +60,18 @@ export function makeFakeControl(now: () => number): FakeControl {
         return keep(connect(command, ids, now()).call)
       })
     },
-    async createMonitorLeg(accountId, callId, command, idempotency) {
+    async createMonitorLeg(accountId, callId, command, idempotency, why) {
       asked.push('createMonitorLeg')
       const call = find(accountId, callId, 'call-not-in-progress')
       if (command.phone.startsWith(FORBIDDEN_PREFIX)) throw new DomainError('destination-not-allowed')
       return once(idempotency, () => {
         const legId = newId() as LegId
-        return legOf(keep(addMonitor(call, command, legId, { maxMonitors: MAX_MONITORS }, now()).call), legId)
+        return legOf(keep(addMonitor(call, command, legId, { maxMonitors: MAX_MONITORS, notice: SILENT, ...(why ? { why } : {}) }, now()).call), legId)
       })
     },
-    async changeMode(accountId, callId, legId, mode) {
+    async changeMode(accountId, callId, legId, mode, why) {
       asked.push('changeMode')
-      return legOf(keep(changeMode(find(accountId, callId, 'call-not-in-progress'), legId, mode, now()).call), legId)
+      return legOf(keep(changeMode(find(accountId, callId, 'call-not-in-progress'), legId, mode, now(), why).call), legId)
     },
     async hangUp(accountId, callId, legId) {
       asked.push('hangUp')
@@ -81,14 +82,13 @@ export function makeFakeControl(now: () => number): FakeControl {
       assertInProgress(call)
       return call
     },
-    async call(accountId, callId) {
-      return find(accountId, callId, 'call-not-found')
-    },
+    call: async (accountId, callId) => find(accountId, callId, 'call-not-found'),
     async calls(accountId, query) {
       asked.push('calls')
       const own = [...calls.values()].filter((call) => call.accountId === accountId)
       return pageOf(own, query)
     },
+    audit: async () => ({ entries: [], hasPrevious: false, hasNext: false }),
     callIn(accountId, from, dialled, agent) {
       const ids = { callId: newId() as CallId, callerLegId: newId() as LegId, dialledLegId: newId() as LegId }
       const parties = { accountId, from, dialled, source: 'trunk', destination: agent, callerId: from, agentIs: 'dialled' } as const
@@ -99,7 +99,7 @@ export function makeFakeControl(now: () => number): FakeControl {
   }
 }
 
-const accountOf = (id: AccountId): Account => ({ id, timeZone: 'UTC', numbers: [], agents: [], maxMonitors: MAX_MONITORS })
+const accountOf = (id: AccountId): Account => ({ id, timeZone: 'UTC', numbers: [], agents: [], maxMonitors: MAX_MONITORS, notice: SILENT })
 
 /** Filters by id and status alone, and calls that are created at the same moment are in the order of their ids. */
 function pageOf(calls: readonly Call[], { ids, statuses, order, start, pageSize }: CallQuery): CallPage {

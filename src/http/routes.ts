@@ -5,7 +5,8 @@
  */
 import { callList, callQueryIn } from '../contract/call-list.ts'
 import { type Fields, lastValue } from '../contract/fields.ts'
-import { callIdIn, connectCommand, legAction, legIdIn, monitorCommand } from '../contract/requests.ts'
+import { auditList, auditQueryIn } from '../contract/audit-list.ts'
+import { callIdIn, connectCommand, legAction, legIdIn, monitorCommand, reasonCodeIn } from '../contract/requests.ts'
 import { activeLegs, allLegs, callResource, legResource } from '../contract/resources.ts'
 import type { Format, WireObject } from '../contract/xml.ts'
 import type { Api } from '../control/api.ts'
@@ -80,22 +81,32 @@ export const ROUTES: readonly ApiRoute[] = [
     path: '/Calls/:callSid/Legs',
     answer: async (api, asked) => {
       const command = monitorCommand(asked.fields)
-      const { call, leg } = await api.createMonitorLeg(asked.who, callId(asked, 'call-not-in-progress'), command, asked.idempotency)
+      const reason = reasonCodeIn(asked.fields)
+      const { call, leg } = await api.createMonitorLeg(asked.who, callId(asked, 'call-not-in-progress'), command, asked.idempotency, reason)
       return legResource(call, leg, 'created', asked)
     },
   },
   { method: 'PUT', path: '/Calls/:callSid/Legs/:legSid', answer: actOnLeg },
+  {
+    method: 'GET',
+    path: '/Audit',
+    answer: async (api, asked) => {
+      const query = auditQueryIn(asked.query, asked)
+      return auditList(await api.audit(asked.who, query), query, asked)
+    },
+  },
 ]
 
 async function actOnLeg(api: Api, asked: Asked): Promise<WireObject> {
   const action = legAction(asked.fields)
+  const reason = reasonCodeIn(asked.fields)
   const call = callId(asked, 'call-not-in-progress')
   const leg = legId(asked)
   if (action === 'hangup') {
     const hungUp = await api.hangUp(asked.who, call, leg)
     return legResource(hungUp.call, hungUp.leg, 'hung-up', asked)
   }
-  const changed = await api.changeMode(asked.who, call, leg, action)
+  const changed = await api.changeMode(asked.who, call, leg, action, reason)
   return legResource(changed.call, changed.leg, 'changed', asked)
 }
 

@@ -46,7 +46,7 @@ for (const server of testServers()) {
 
     const enqueue = async (...changes: readonly Partial<CallbackRow>[]): Promise<readonly CallbackRow[]> => {
       const callbacks = changes.map(sampleCallback)
-      await saveCall(sql, { call: sampleCall(), node: 'n', callbacks, idempotency: null })
+      await saveCall(sql, { call: sampleCall(), node: 'n', callbacks, evidence: [], idempotency: null })
       return callbacks
     }
     const claimIds = async (now: number, more: Partial<ClaimOptions> = {}): Promise<readonly string[]> =>

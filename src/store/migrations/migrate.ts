@@ -4,10 +4,12 @@
  */
 import type pg from 'pg'
 import { calls } from './001-calls.ts'
+import { evidence } from './005-evidence.ts'
 
 /** In order; names sort as they run. */
 const STEPS: Readonly<Record<string, string>> = {
   '001-calls': calls,
+  '005-evidence': evidence,
 }
 
 const NEWER = 'This database was written by a newer version of Earshot. Start that version, or restore a backup.'
