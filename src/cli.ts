@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { blamesServer, causes, errorField as field, messageOf } from './commands/desk.ts'
+import { addEvidenceCommands } from './commands/evidence/menu.ts'
 import { addOperatorCommands } from './commands/menu.ts'
 import type { Config } from './config.ts'
 import type { DemoOptions } from './demo.ts'
@@ -81,6 +82,7 @@ First steps:
 Day by day:
   $ earshot calls list --live                 who talks, masked; also: calls show, and --json everywhere
   $ earshot callbacks list                    what no receiver accepted; callbacks replay sends it again
+  $ earshot audit verify                      who monitored whom, and that nobody has changed it; also: audit list, audit export
 
 Any value of the configuration may be taken from the environment: token: \${EARSHOT_TOKEN}
 Documentation: README.md (first call), docs/contract.md (the HTTP API), earshot.example.yaml (every key).`
@@ -123,9 +125,11 @@ function program(world: World, outcome: { code: number }): Command {
       if (config) world.out(`${options.config} is valid: ${summary(config)}`)
       outcome.code = config ? 0 : 1
     })
-  addOperatorCommands(earshot, { out: world.out, err: world.err, read, now: Date.now }, (code) => {
-    outcome.code = code
-  })
+  for (const add of [addOperatorCommands, addEvidenceCommands]) {
+    add(earshot, { out: world.out, err: world.err, read, now: Date.now }, (code) => {
+      outcome.code = code
+    })
+  }
   return earshot
 }
 

@@ -186,7 +186,7 @@ const EVERY_CALL: Omit<CallQuery, 'statuses' | 'pageSize'> = {
 type Work = (database: Database, config: Config, isServed: boolean | null) => Promise<number>
 
 /** For commands that read: tables of another version are left alone, and data that is not there is not made. */
-async function withRecords(desk: Desk, options: RecordOptions, work: Work): Promise<number> {
+export async function withRecords(desk: Desk, options: RecordOptions, work: Work): Promise<number> {
   return withDatabase(desk, options, false, async (database, config, isServed) => {
     const { pending } = database.steps
     if (pending.length === 0) return work(database, config, isServed)
