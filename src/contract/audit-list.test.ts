@@ -21,7 +21,7 @@ const body: IntervalBody = {
 const entry = (change: Partial<Entry> = {}): Entry => ({
   accountId: 'acme' as AccountId, sequence: 7, id: 'e7', kind: 'interval', recordedAt: Date.UTC(2026, 10, 22, 9, 1), body: JSON.stringify(body),
   personal: JSON.stringify({ supervisor: '+919876500001', parties: [{ leg: 'a1', address: 'client:priya' }, { leg: 'b1', address: '+14155550100' }] }),
-  salt: 's', commitment: 'cc', previous: 'pp', hash: 'hh', ...change,
+  salt: 's', commitment: 'cc', previous: 'pp', hash: 'hh', foundBy: { call: null, mode: null, supervisor: null }, ...change,
 })
 const list = (entries: readonly Entry[], { format = 'json', query = {}, previous = false, next = false }: { format?: 'xml' | 'json'; query?: Readonly<Record<string, string>>; previous?: boolean; next?: boolean } = {}) =>
   auditList({ entries, hasPrevious: previous, hasNext: next }, queryIn(query), { format, timeZone: ZONE, accountId: 'acme' as AccountId, query: fields(query) })

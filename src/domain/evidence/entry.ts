@@ -52,6 +52,8 @@ export interface Entry {
   readonly commitment: string
   readonly previous: string
   readonly hash: string
+  /** What it is found by; the same as in body and personal part, or somebody has altered it. */
+  readonly foundBy: { readonly call: string | null; readonly mode: string | null; readonly supervisor: string | null }
 }
 
 export interface EvidenceQuery {

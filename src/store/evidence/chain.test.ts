@@ -108,7 +108,7 @@ for (const server of testServers()) {
       const { account } = await chain()
       const refused = { code: '42501' }
       const set = (change: string) => sql.query(`update evidence set ${change} where account_id = $1 and sequence = 3`, [account])
-      for (const change of ['body = \'{}\'', "kind = 'x'", 'recorded_at = now()', "hash = ''", "previous = ''", "commitment = ''", 'sequence = 99', "id = 'x'", "account_id = 'x'", "personal = '{}'", "salt = 'x'"])
+      for (const change of ['body = \'{}\'', "kind = 'x'", 'recorded_at = now()', "hash = ''", "previous = ''", "commitment = ''", 'sequence = 99', "id = 'x'", "account_id = 'x'", "personal = '{}'", "salt = 'x'", "call_id = 'x'", "mode = 'x'", "supervisor = 'x'", 'personal = null, salt = null, supervisor = null, mode = null'])
         await assert.rejects(set(change), refused, change)
       await assert.rejects(sql.query('delete from evidence where account_id = $1', [account]), refused)
       await assert.rejects(sql.query('truncate evidence'), refused)
@@ -118,7 +118,7 @@ for (const server of testServers()) {
     })
 
     const ALTERATIONS: Readonly<Record<string, Fault['kind']>> = {
-      "id = 'other'": 'altered',
+      "id = id || account_id": 'altered',
       "kind = 'other'": 'altered',
       "recorded_at = recorded_at + interval '1 millisecond'": 'altered',
       "body = replace(body, 'barge', 'listen')": 'altered',
@@ -128,7 +128,12 @@ for (const server of testServers()) {
       "hash = repeat('0', 64)": 'altered',
       "personal = replace(personal, '91987', '91988')": 'personal-altered',
       "salt = 'other'": 'personal-altered',
-      'personal = null, salt = null': 'personal-missing',
+      'personal = null, salt = null, supervisor = null': 'personal-missing',
+      "call_id = 'c9'": 'altered',
+      'call_id = null': 'altered',
+      "mode = 'listen'": 'altered',
+      "supervisor = '+911234567890'": 'altered',
+      'supervisor = null': 'altered',
       'sequence = 80': 'missing',
     }
     for (const [change, kind] of Object.entries(ALTERATIONS)) {
@@ -166,7 +171,7 @@ for (const server of testServers()) {
       await tamper('update evidence set sequence = 1 - sequence where account_id = $1 and sequence < 0', [account])
       await tamper(
         `insert into evidence (account_id, sequence, id, kind, recorded_at, body, commitment, previous, hash)
-         select account_id, 4, 'forged', kind, recorded_at, '{}', '', hash, repeat('f', 64) from evidence where account_id = $1 and sequence = 3`,
+         select account_id, 4, 'put in ' || account_id, kind, recorded_at, '{}', '', hash, repeat('f', 64) from evidence where account_id = $1 and sequence = 3`,
         [account],
       )
       assert.deepEqual(await faultOf(account), { kind: 'altered', sequence: 4 })
@@ -191,7 +196,7 @@ for (const server of testServers()) {
 
     test('a chain that was made anew from an altered entry on is well in itself, and does not have the head that was noted', async () => {
       const { account, hashes } = await chain()
-      await tamper(`update evidence set body = '{"mode":"listen"}' where account_id = $1 and sequence = 2`, [account])
+      await tamper(`update evidence set body = '{"mode":"listen"}', call_id = null, mode = 'listen' where account_id = $1 and sequence = 2`, [account])
       let previous = hashes[0] as string
       for (const found of (await evidenceAfter(sql, account, 1, 10))) {
         const hash = hashOf({ ...found, previous })

@@ -12,7 +12,7 @@ import { rowsJson, toTimestamp } from '../json.ts'
 /** An entry that is to be written. */
 export interface NewEntry {
   readonly accountId: AccountId
-  /** Unique in the account; the same one again is written once. */
+  /** Unique among all entries of all accounts; the same one again is written once. */
   readonly id: string
   /** One word: `interval`, `purge`, `key`, `balance`, … */
   readonly kind: string
@@ -34,6 +34,9 @@ export const EVIDENCE_COLUMNS = {
   body: 'text',
   personal: 'text',
   salt: 'text',
+  call_id: 'text',
+  mode: 'text',
+  supervisor: 'text',
 } as const
 
 const NAMES = Object.keys(EVIDENCE_COLUMNS).join(', ')
@@ -51,7 +54,18 @@ export const evidenceValues = (entry: NewEntry): Readonly<Record<keyof typeof EV
   body: JSON.stringify(entry.body),
   personal: entry.personal && JSON.stringify(entry.personal),
   salt: entry.personal && entry.salt,
+  call_id: textOf(entry.body.call),
+  mode: textOf(entry.body.mode),
+  supervisor: textOf(entry.personal?.supervisor),
 })
+
+/** Whether an entry is found by what it says. */
+export function isFoundRightly({ foundBy, body, personal }: Pick<Entry, 'foundBy' | 'body' | 'personal'>): boolean {
+  const [said, persons]: Readonly<Record<string, unknown>>[] = [JSON.parse(body), personal === null ? {} : JSON.parse(personal)]
+  return foundBy.call === textOf(said?.call) && foundBy.mode === textOf(said?.mode) && foundBy.supervisor === textOf(persons?.supervisor)
+}
+
+const textOf = (value: unknown): string | null => (typeof value === 'string' ? value : null)
 
 /**
  * Writes one entry, in the caller's transaction if there is one: for what is changed by hand, such as keys, secrets and balances.
@@ -81,6 +95,6 @@ const sha256 = (text: string): string => createHash('sha256').update(text, 'utf8
 export const commitmentOf = (salt: string, personal: string): string => sha256(`${salt}\n${personal}`)
 
 /** An entry's hash, as the database makes it: eight lines, of which the body is the last. */
-export function hashOf({ previous, accountId, sequence, id, kind, recordedAt, commitment, body }: Omit<Entry, 'hash' | 'personal' | 'salt'>): string {
+export function hashOf({ previous, accountId, sequence, id, kind, recordedAt, commitment, body }: Omit<Entry, 'hash' | 'personal' | 'salt' | 'foundBy'>): string {
   return sha256([previous, accountId, sequence, id, kind, recordedAt, commitment, body].join('\n'))
 }

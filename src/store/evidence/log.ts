@@ -16,9 +16,12 @@ interface Row {
   readonly commitment: string
   readonly previous: string
   readonly hash: string
+  readonly call_id: string | null
+  readonly mode: string | null
+  readonly supervisor: string | null
 }
 
-const COLUMNS = 'account_id, sequence, id, kind, recorded_at, body, personal, salt, commitment, previous, hash'
+const COLUMNS = 'account_id, sequence, id, kind, recorded_at, body, personal, salt, commitment, previous, hash, call_id, mode, supervisor'
 
 const entryOf = (row: Row): Entry => ({
   accountId: row.account_id as AccountId,
@@ -32,6 +35,7 @@ const entryOf = (row: Row): Entry => ({
   commitment: row.commitment,
   previous: row.previous,
   hash: row.hash,
+  foundBy: { call: row.call_id, mode: row.mode, supervisor: row.supervisor },
 })
 
 /** One page. The text says only what is asked, so that each question gets the plan that suits it. */

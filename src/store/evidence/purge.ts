@@ -172,7 +172,7 @@ const purgeCallbacks: Step = async (sql, account, before, { batch }) => {
 const purgeAudit: Step = async (sql, account, before, { batch }) => {
   const rows = await sql.query<{ sequence: string }>(
     `with old as (select sequence from evidence where ${OLD_ENTRIES} order by recorded_at, sequence limit $3 for update skip locked)
-     update evidence set personal = null, salt = null from old where account_id = $1 and evidence.sequence = old.sequence returning evidence.sequence`,
+     update evidence set personal = null, salt = null, supervisor = null from old where account_id = $1 and evidence.sequence = old.sequence returning evidence.sequence`,
     [account, new Date(before), batch],
   )
   const sequences = rows.map((row) => Number(row.sequence))

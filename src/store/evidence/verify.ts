@@ -7,7 +7,7 @@
 import type { Entry } from '../../domain/evidence/entry.ts'
 import type { AccountId } from '../../domain/ids.ts'
 import type { Sql } from '../database.ts'
-import { commitmentOf, FIRST_PREVIOUS, hashOf } from './entries.ts'
+import { commitmentOf, FIRST_PREVIOUS, hashOf, isFoundRightly } from './entries.ts'
 import { type ChainHead, chainHeads, evidenceAfter, sequenceOfHash } from './log.ts'
 
 export const FAULTS = ['altered', 'missing', 'reordered', 'personal-altered', 'personal-missing', 'truncated', 'head-altered', 'head-missing', 'head-unknown'] as const
@@ -88,6 +88,7 @@ async function faultOf(sql: Sql, entry: Entry, walk: Walk): Promise<Fault | null
   if (hashOf(entry) !== entry.hash) return faultAt('altered', expected, `entry ${expected} does not have its hash: it was altered`)
   if (entry.personal !== null && commitmentOf(entry.salt ?? '', entry.personal) !== entry.commitment)
     return faultAt('personal-altered', expected, `the numbers and names of entry ${expected} were altered`)
+  if (!isFoundRightly(entry)) return faultAt('altered', expected, `entry ${expected} is filed under a call, mode or supervisor that is not its own`)
   return null
 }
 

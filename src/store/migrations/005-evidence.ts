@@ -11,6 +11,8 @@ alter table leg add column mode_since timestamptz;
 create table evidence_head (
   account_id text primary key,
   sequence bigint not null,
+  -- Of that entry, as it has them.
+  previous text not null,
   hash text not null
 ) with (fillfactor = 50);
 
@@ -30,12 +32,13 @@ create table evidence (
   commitment text not null,
   previous text not null,
   hash text not null,
-  call_id text generated always as ((body::jsonb) ->> 'call') stored,
-  mode text generated always as ((body::jsonb) ->> 'mode') stored,
-  supervisor text generated always as ((personal::jsonb) ->> 'supervisor') stored,
+  -- To be found by; the same as in body and personal part, which verify compares.
+  call_id text,
+  mode text,
+  supervisor text check (supervisor is null or personal is not null),
   primary key (account_id, sequence)
 );
-create unique index evidence_id on evidence (account_id, id);
+create unique index evidence_id on evidence (id);
 create index evidence_of_call on evidence (call_id, sequence) where call_id is not null;
 create index evidence_of_supervisor on evidence (account_id, supervisor, sequence) where supervisor is not null;
 create index evidence_recorded on evidence (account_id, recorded_at, sequence);
@@ -44,20 +47,21 @@ create index evidence_personal on evidence (account_id, recorded_at) where perso
 create function evidence_hash(text) returns text language sql immutable as
   $$ select encode(sha256(convert_to($1, 'UTF8')), 'hex') $$;
 
--- The lock on the head makes writers of one account queue up until the one before has committed, on whatever node they are.
-create function evidence_link() returns trigger language plpgsql as $$
-declare
-  head evidence_head%rowtype;
+-- The lock on the head makes writers of one account queue up until the one before has committed, on whatever node they are. Who writes an
+-- entry again while the first time is still under way waits as well, and fails by the unique index.
+-- Its plans are made once for a session, perhaps while the table is empty: then a sequential scan seems right, and would stay.
+create function evidence_link() returns trigger language plpgsql set enable_seqscan = off as $$
 begin
-  insert into evidence_head (account_id, sequence, hash) values (new.account_id, 0, repeat('0', 64)) on conflict do nothing;
-  select * into head from evidence_head where account_id = new.account_id for update;
-  if exists (select from evidence where account_id = new.account_id and id = new.id) then return null; end if;
-  new.sequence := head.sequence + 1;
-  new.previous := head.hash;
+  if exists (select from evidence where id = new.id) then return null; end if;
   new.commitment := case when new.personal is null then '' else evidence_hash(new.salt || E'\\n' || new.personal) end;
-  new.hash := evidence_hash(concat_ws(E'\\n', new.previous, new.account_id, new.sequence, new.id, new.kind,
-    round(extract(epoch from new.recorded_at) * 1000)::bigint, new.commitment, new.body));
-  update evidence_head set sequence = new.sequence, hash = new.hash where account_id = new.account_id;
+  loop
+    update evidence_head set sequence = sequence + 1, previous = hash,
+      hash = evidence_hash(concat_ws(E'\\n', hash, new.account_id, sequence + 1, new.id, new.kind,
+        round(extract(epoch from new.recorded_at) * 1000)::bigint, new.commitment, new.body))
+      where account_id = new.account_id returning sequence, previous, hash into new.sequence, new.previous, new.hash;
+    exit when found;
+    insert into evidence_head (account_id, sequence, previous, hash) values (new.account_id, 0, '', repeat('0', 64)) on conflict do nothing;
+  end loop;
   return new;
 end $$;
 create trigger evidence_link before insert on evidence for each row execute function evidence_link();
@@ -65,7 +69,8 @@ create trigger evidence_link before insert on evidence for each row execute func
 create function evidence_stays() returns trigger language plpgsql as $$
 begin
   if tg_op = 'UPDATE' then
-    if new.personal is null and new.salt is null
+    if new.personal is null and new.salt is null and new.supervisor is null
+      and new.call_id is not distinct from old.call_id and new.mode is not distinct from old.mode
       and (new.account_id, new.sequence, new.id, new.kind, new.recorded_at, new.body, new.commitment, new.previous, new.hash)
         = (old.account_id, old.sequence, old.id, old.kind, old.recorded_at, old.body, old.commitment, old.previous, old.hash)
     then return new; end if;
