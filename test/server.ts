@@ -104,6 +104,7 @@ accounts:
     keys: [{ key: ${KEY}, token: ${TOKEN} }, { key: acme, token: ${TOKEN} }]
     numbers: [{ number: "+918012345678", rings: priya }]
     callbackSecret: ${SECRET}
+    notice: { to: nobody }
     agents:
       - { name: priya, password: priya-priya }
       - { name: ravi, password: ravi-ravi }

@@ -88,8 +88,8 @@ accounts:\n  - sid: acme\n    keys: [{key: k, token: 0123456789abcdef}]\n    age
     stop = () => house.stop()
     const database = await openBeside({ data, log: silent, migrates: false })
     await database.transaction(async (sql) => {
-      await saveCall(sql, { call: older, node: 'n', callbacks: [], idempotency: null })
-      await saveCall(sql, { call: live, node: 'n', callbacks, idempotency: null })
+      await saveCall(sql, { call: older, node: 'n', callbacks: [], evidence: [], idempotency: null })
+      await saveCall(sql, { call: live, node: 'n', callbacks, evidence: [], idempotency: null })
       await sql.query(`update callback set state = 'parked', settled_at = $1, attempts = 7, last_status = 500, last_error = $2`, [
         new Date(T0),
         `no ${NUMBER}`,

@@ -10,7 +10,7 @@ import type { Address } from '../domain/address.ts'
 import { newLeg } from '../domain/commands.ts'
 import { hearing } from '../domain/hearing.ts'
 import type { AccountId, CallId, LegId } from '../domain/ids.ts'
-import type { EndCause, Leg, Mode, Origin } from '../domain/leg.ts'
+import { type EndCause, type Leg, type Mode, type Origin, UNEXPLAINED } from '../domain/leg.ts'
 import type { DialOrder, Engine, LegEvent } from './engine.ts'
 
 /** What one ear hears at this moment, Hz. `unclear`: a tone too weak to be meant and too loud to be nothing. */
@@ -155,7 +155,7 @@ function makeScene(rig: Rig, events: readonly LegEvent[], dialled: LegId[]): Sce
     const party = await rig.party({ hz })
     const legId = await dial(party.address, callId, monitoring ? 'monitor' : 'conversation')
     const born = newLeg({ id: legId, address: party.address, origin, now: 0, ringMs: PATIENCE_MS, limitMs: PATIENCE_MS })
-    legs.set(legId, monitoring ? { ...born, monitoring: { mode: monitoring.mode, targetLegId: monitoring.target.legId } } : born)
+    legs.set(legId, monitoring ? { ...born, monitoring: { mode: monitoring.mode, targetLegId: monitoring.target.legId, since: null, ...UNEXPLAINED } } : born)
     await until('the phone rings', () => party.display() === 'ringing')
     await happened(legId, 'ringing')
     return { party, legId }

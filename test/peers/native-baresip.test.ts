@@ -27,7 +27,7 @@ function legsOf(agent: LegId, customer: LegId, coach: LegId | null, mode: Mode):
     state: { status: 'answered', answeredAt: 0, memory: null },
   })
   const parties = [leg(agent, 'outbound'), leg(customer, 'outbound-dial')]
-  return coach === null ? parties : [...parties, { ...leg(coach, 'monitor'), monitoring: { mode, targetLegId: agent } }]
+  return coach === null ? parties : [...parties, { ...leg(coach, 'monitor'), monitoring: { mode, targetLegId: agent, since: null, by: null, reasonCode: null } }]
 }
 
 async function withBaresips(options: readonly BaresipOptions[], play: (...phones: readonly Baresip[]) => Promise<void>): Promise<void> {

@@ -10,14 +10,14 @@ import {
   type CallbackState,
   type LoggedCallback,
   type ReplayCount,
-} from '../domain/callback-log.ts'
-import { DomainError } from '../domain/errors.ts'
-import type { AccountId } from '../domain/ids.ts'
-import { wireDate } from './dates.ts'
-import { type Fields, lastValue } from './fields.ts'
-import { callIdIn } from './requests.ts'
-import { asList, type ResourceOptions } from './resources.ts'
-import type { Format, WireObject } from './xml.ts'
+} from '../../domain/callback-log.ts'
+import { DomainError } from '../../domain/errors.ts'
+import type { AccountId } from '../../domain/ids.ts'
+import { wireDate } from '../dates.ts'
+import { type Fields, lastValue } from '../fields.ts'
+import { callIdIn } from '../requests.ts'
+import { asList, type ResourceOptions } from '../resources.ts'
+import type { Format, WireObject } from '../xml.ts'
 
 const DEFAULT_PAGE_SIZE = 50
 const MAX_PAGE_SIZE = 100
