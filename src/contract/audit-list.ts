@@ -71,7 +71,11 @@ export function auditList({ entries, hasPrevious, hasNext }: EvidencePage, asked
       PrevPageUri: first && hasPrevious ? pageUri(options, ['Before', first]) : null,
       NextPageUri: last && hasNext ? pageUri(options, ['After', last]) : null,
     },
-    Audit: asList(options.format, 'Entry', entries.map((entry) => entryFields(entry, options))),
+    Audit: asList(
+      options.format,
+      'Entry',
+      entries.map((entry) => entryFields(entry, options)),
+    ),
   }
 }
 
@@ -91,7 +95,12 @@ function entryFields(entry: Entry, options: ResourceOptions): WireObject {
   const interval: IntervalBody | null = kind === 'interval' ? JSON.parse(body) : null
   const persons: IntervalPersons | null = interval && personal !== null ? JSON.parse(personal) : null
   const date = (iso: string | undefined): string | null => (iso === undefined ? null : wireDate(Date.parse(iso), options.timeZone))
-  const legs = (ids: readonly LegId[] | undefined) => asList(options.format, 'Leg', (ids ?? []).map((id): WireObject => ({ LegSid: id, PhoneNumber: numberOf(persons, id) })))
+  const legs = (ids: readonly LegId[] | undefined) =>
+    asList(
+      options.format,
+      'Leg',
+      (ids ?? []).map((id): WireObject => ({ LegSid: id, PhoneNumber: numberOf(persons, id) })),
+    )
   return {
     Sequence: sequence,
     Kind: kind,
@@ -109,7 +118,11 @@ function entryFields(entry: Entry, options: ResourceOptions): WireObject {
     HeardBy: legs(interval?.heardBy),
     Hears: legs(interval?.hears),
     Notice: interval && noticeText(interval.notice),
-    Tones: asList(options.format, 'Tone', tonesOf(interval).map(({ at, isPlayed }): WireObject => ({ Time: date(at) ?? '', Played: String(isPlayed) }))),
+    Tones: asList(
+      options.format,
+      'Tone',
+      tonesOf(interval).map(({ at, isPlayed }): WireObject => ({ Time: date(at) ?? '', Played: String(isPlayed) })),
+    ),
     PersonalData: commitment === '' ? 'none' : personal === null ? 'purged' : 'kept',
     Details: interval ? null : body,
     PreviousHash: previous,

@@ -43,14 +43,23 @@ async function house(notice: TonePolicy | null) {
   const account: Account = { id: accountId, timeZone: 'UTC', agents: ['priya', 'boss'], maxMonitors: 10, numbers: [], notice }
   let [minted, broken] = [0, 0]
   const newId = (): string => `${node.replaceAll('-', '')}x${(minted += 1)}`.padEnd(32, '0')
-  const sql: Sql = { query: (...statement) => (broken-- > 0 ? Promise.reject(new Error('the database is away')) : shared.database.sql.query(...statement)) }
+  const sql: Sql = {
+    query: (...statement) => (broken-- > 0 ? Promise.reject(new Error('the database is away')) : shared.database.sql.query(...statement)),
+  }
   const database = { ...shared.database, sql }
   const alarms = new Set<{ at: number; work: () => void }>()
   const clock = { now: T0 }
   const engine = makeFakeEngine({ newId })
   const settle = makeSettle({ timeZone: () => 'UTC', newId, now: () => clock.now })
   const control = makeControl({
-    engine, database, node, accounts: new Map([[accountId, account]]), dialRules: { prefixes: ['+91'], hosts: [] }, settle, newId, now: () => clock.now,
+    engine,
+    database,
+    node,
+    accounts: new Map([[accountId, account]]),
+    dialRules: { prefixes: ['+91'], hosts: [] },
+    settle,
+    newId,
+    now: () => clock.now,
     schedule(delayMs, work) {
       const alarm = { at: clock.now + delayMs, work }
       alarms.add(alarm)
@@ -61,7 +70,14 @@ async function house(notice: TonePolicy | null) {
   await engine.start((event) => control.onEngineEvent(event))
   const who: Principal = { accountId, keyId: 'boss-key' as KeyId, scopes: SCOPES, agents: null }
   return {
-    control, engine, settle, node, accountId, who, api: makeApi(control), database: shared.database,
+    control,
+    engine,
+    settle,
+    node,
+    accountId,
+    who,
+    api: makeApi(control),
+    database: shared.database,
     breakDatabase: (times: number) => void (broken = times),
     /** Moves the clock, and lets everything happen that is due. */
     async passes(ms: number): Promise<void> {
@@ -120,7 +136,10 @@ test('who monitored whom, by which key, why, from when to when, and who could he
   for (const { call, leg, target, hears, notice, supervisor: address, parties } of found) {
     assert.deepEqual([call, leg, target, hears, address], [callId, supervisor, agent, [agent, customer], 'client:boss'])
     assert.deepEqual(notice, SILENT, 'that nobody was told was somebody’s decision')
-    assert.deepEqual(parties, [{ leg: agent, address: 'client:priya' }, { leg: customer, address: '+919876543210' }])
+    assert.deepEqual(parties, [
+      { leg: agent, address: 'client:priya' },
+      { leg: customer, address: '+919876543210' },
+    ])
   }
   assert.equal((await verifyChain(here.database.sql, here.accountId, { notedHead: null, onProgress() {} })).fault, null)
 })
@@ -129,7 +148,10 @@ test('an account that has not decided who is told cannot monitor: nothing is dia
   const here = await house(null)
   const { callId } = await talking(here)
   const before = here.engine.orders.length
-  await assert.rejects(here.api.createMonitorLeg(here.who, callId, listen, null), (error) => error instanceof DomainError && error.code === 'notice-missing')
+  await assert.rejects(
+    here.api.createMonitorLeg(here.who, callId, listen, null),
+    (error) => error instanceof DomainError && error.code === 'notice-missing',
+  )
   assert.equal(here.engine.orders.length, before)
   assert.equal((await here.api.call(here.who, callId)).legs.length, 2)
 })
@@ -149,7 +171,10 @@ test('a mode that cannot be saved is not heard and not on record; what has happe
   await here.control.settled()
   assert.deepEqual(await here.entries(), [])
   for (let n = 0; n < 4; n++) await here.passes(2000)
-  assert.deepEqual((await here.entries()).map(({ mode, from, to, end }) => [mode, sinceStart(from), sinceStart(to), end]), [['listen', 0, 2000, 'left']])
+  assert.deepEqual(
+    (await here.entries()).map(({ mode, from, to, end }) => [mode, sinceStart(from), sinceStart(to), end]),
+    [['listen', 0, 2000, 'left']],
+  )
 })
 
 test('[C27] after a crash what was open is closed at the last sign of life, with the tones that had sounded', async () => {
@@ -171,12 +196,17 @@ test('a tone is heard by exactly those ears, is taken out when it has ended, and
   const { callId, agent, customer, supervisor } = await monitored(here)
   const plays = () => here.engine.orders.flatMap((order) => (order.kind === 'play' ? [order] : []))
   const table = () => here.engine.orders.findLast((order) => order.kind === 'set-hearing')
-  const hearers = (sound: string): readonly string[] => [...(table()?.hearing ?? [])].flatMap(([ear, mouths]) => (mouths.some((mouth) => mouth === sound) ? [ear] : []))
+  const hearers = (sound: string): readonly string[] =>
+    [...(table()?.hearing ?? [])].flatMap(([ear, mouths]) => (mouths.some((mouth) => mouth === sound) ? [ear] : []))
   const [first] = plays()
   assert(first)
   assert.deepEqual([plays().length, first.callId, first.clip, first.repeats], [1, callId, NOTICE_TONE, false])
   assert.deepEqual(hearers(first.soundId), [customer])
-  assert.equal(here.engine.orders.indexOf(first) > here.engine.orders.findLastIndex((order) => order.kind === 'set-hearing'), true, 'first the table, then the sound')
+  assert.equal(
+    here.engine.orders.indexOf(first) > here.engine.orders.findLastIndex((order) => order.kind === 'set-hearing'),
+    true,
+    'first the table, then the sound',
+  )
   here.engine.soundEnds(callId, first.soundId)
   await here.control.settled()
   assert.deepEqual(hearers(first.soundId), [])
@@ -187,7 +217,10 @@ test('a tone is heard by exactly those ears, is taken out when it has ended, and
   here.engine.ends(supervisor, 'completed')
   await here.passes(60_000)
   assert.equal(plays().length, 2)
-  assert.deepEqual((await here.entries()).map(({ tones, notice }) => [tones.map(sinceStart), notice?.to]), [[[0, 15_000], 'customer']])
+  assert.deepEqual(
+    (await here.entries()).map(({ tones, notice }) => [tones.map(sinceStart), notice?.to]),
+    [[[0, 15_000], 'customer']],
+  )
   void agent
 })
 
@@ -203,7 +236,10 @@ test('a tone that the engine cannot play ends nothing: the call goes on, the nex
   await here.passes(15_000)
   here.engine.ends(leg.id, 'completed')
   await here.control.settled()
-  assert.deepEqual((await here.entries()).map(({ tones, tonesFailed }) => [tones.map(sinceStart), tonesFailed.map(sinceStart)]), [[[15_000], [0]]])
+  assert.deepEqual(
+    (await here.entries()).map(({ tones, tonesFailed }) => [tones.map(sinceStart), tonesFailed.map(sinceStart)]),
+    [[[15_000], [0]]],
+  )
 })
 
 test('an ended sound that is nobody’s tone, or of a call that is over, changes nothing', async () => {
@@ -220,7 +256,16 @@ test('the audit is for keys with accounts.admin that see all agents, and of thei
   const { supervisor } = await monitored(here)
   here.engine.ends(supervisor, 'completed')
   await here.control.settled()
-  const query = { callId: null, supervisor: null, mode: null, recordedFrom: null, recordedBefore: null, order: 'asc', pageSize: 10, start: null } as const
+  const query = {
+    callId: null,
+    supervisor: null,
+    mode: null,
+    recordedFrom: null,
+    recordedBefore: null,
+    order: 'asc',
+    pageSize: 10,
+    start: null,
+  } as const
   assert.equal((await here.api.audit(here.who, query)).entries.length, 1)
   assert.equal((await here.api.audit(other.who, query)).entries.length, 0)
   const refused = (error: unknown): boolean => error instanceof DomainError && error.code === 'right-missing'

@@ -52,7 +52,10 @@ for (const kind of testServers()) {
       const inject = (method: 'GET' | 'POST' | 'PUT', url: string, payload?: object) =>
         app.inject({ method, url, headers: { authorization: 'Basic eDp5' }, ...(payload ? { payload } : {}) })
       return {
-        accountId, asked, inject, control,
+        accountId,
+        asked,
+        inject,
+        control,
         async get(url: string): Promise<Page> {
           const response = await inject('GET', url)
           assert.equal(response.statusCode, 200, response.body)
@@ -60,8 +63,27 @@ for (const kind of testServers()) {
         },
         add: (n: number) =>
           appendEvidence(sql, {
-            accountId, id: sampleId(), kind: 'interval', at: T0 + n * 60_000, salt: sampleId(),
-            body: { call: `c${n % 2}`, leg: 's', target: 'a', mode: n % 3 ? 'listen' : 'barge', by: null, reason: null, heardBy: [], hears: [], notice: null, tones: [], tonesFailed: [], from: new Date(T0).toISOString(), to: new Date(T0).toISOString(), end: 'left' },
+            accountId,
+            id: sampleId(),
+            kind: 'interval',
+            at: T0 + n * 60_000,
+            salt: sampleId(),
+            body: {
+              call: `c${n % 2}`,
+              leg: 's',
+              target: 'a',
+              mode: n % 3 ? 'listen' : 'barge',
+              by: null,
+              reason: null,
+              heardBy: [],
+              hears: [],
+              notice: null,
+              tones: [],
+              tonesFailed: [],
+              from: new Date(T0).toISOString(),
+              to: new Date(T0).toISOString(),
+              end: 'left',
+            },
             personal: { supervisor: '+919876500001', parties: [] },
           }),
       }
@@ -81,7 +103,10 @@ for (const kind of testServers()) {
           if (order === 'asc' && seen.length >= 12) break
         }
         const first = Array.from({ length: 10 }, (_, n) => n + 1)
-        assert.deepEqual(seen.filter((n) => n <= 10), order === 'asc' ? first : first.toReversed())
+        assert.deepEqual(
+          seen.filter((n) => n <= 10),
+          order === 'asc' ? first : first.toReversed(),
+        )
         assert.equal(new Set(seen).size, seen.length)
         const back: number[] = []
         for (let uri = page.Metadata.PrevPageUri; uri !== null; uri = page.Metadata.PrevPageUri) {
@@ -96,7 +121,8 @@ for (const kind of testServers()) {
     test('filters by call, supervisor, mode and date', async () => {
       const { accountId, get, add } = house()
       for (let n = 1; n <= 6; n++) await add(n)
-      const numbers = async (search: string) => (await get(`/v1/Accounts/${accountId}/Audit.json?SortBy=DateCreated:asc&${search}`)).Audit.map(({ Sequence }) => Sequence)
+      const numbers = async (search: string) =>
+        (await get(`/v1/Accounts/${accountId}/Audit.json?SortBy=DateCreated:asc&${search}`)).Audit.map(({ Sequence }) => Sequence)
       assert.deepEqual(await numbers('CallSid=c1'), [1, 3, 5])
       assert.deepEqual(await numbers('Mode=barge'), [3, 6])
       assert.deepEqual(await numbers('Supervisor=09876500001'), [1, 2, 3, 4, 5, 6])
@@ -129,9 +155,16 @@ for (const kind of testServers()) {
       const leg = made.json().Leg.Sid
       assert.equal((await inject('PUT', `${legs}/${leg}.json`, { Action: 'barge', ReasonCode: 'complaint/77' })).statusCode, 200)
       assert.equal((await inject('PUT', `${legs}/${leg}.json`, { Action: 'listen' })).statusCode, 200)
-      assert.deepEqual(asked, [{ by: 'key-1', reasonCode: 'QA-7' }, { by: 'key-1', reasonCode: 'complaint/77' }, { by: 'key-1', reasonCode: null }])
+      assert.deepEqual(asked, [
+        { by: 'key-1', reasonCode: 'QA-7' },
+        { by: 'key-1', reasonCode: 'complaint/77' },
+        { by: 'key-1', reasonCode: null },
+      ])
       for (const ReasonCode of ['because Mrs. Rao', 'x'.repeat(65), 'ü', '<a>'])
-        for (const [method, url, payload] of [['POST', `${legs}.json`, { Action: 'listen', PhoneNumber: 'client:boss' }], ['PUT', `${legs}/${leg}.json`, { Action: 'barge' }]] as const) {
+        for (const [method, url, payload] of [
+          ['POST', `${legs}.json`, { Action: 'listen', PhoneNumber: 'client:boss' }],
+          ['PUT', `${legs}/${leg}.json`, { Action: 'barge' }],
+        ] as const) {
           const response = await inject(method, url, { ...payload, ReasonCode })
           assert.equal(response.statusCode, 400)
           assert.equal(response.json().RestException.Message, 'Invalid Parameter: ReasonCode is missing or invalid')
