@@ -169,10 +169,11 @@ function give(engine: Engine, call: Call, order: Order, toneFailed: ToneFailed):
       // The whole table again is the repair of whatever went wrong with the first; a second failure ends the call.
       return engine.setHearing(call.id, order.hearing).catch(() => engine.setHearing(call.id, order.hearing))
     case 'play-tone':
-      // Nobody waits for a tone, and one that fails ends no call.
-      void engine
-        .play({ callId: call.id, soundId: order.soundId, clip: NOTICE_TONE, repeats: false })
-        .catch((error: unknown) => toneFailed(call.id, order.soundId, error))
+      void playTone(engine, call.id, order.soundId).catch((error: unknown) => toneFailed(call.id, order.soundId, error))
       return Promise.resolve()
   }
 }
+
+/** Nobody waits for a tone, and one that fails, in whatever way, ends no call. */
+const playTone = async (engine: Engine, callId: CallId, soundId: SoundId): Promise<void> =>
+  engine.play({ callId, soundId, clip: NOTICE_TONE, repeats: false })

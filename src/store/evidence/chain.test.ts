@@ -283,6 +283,28 @@ for (const server of testServers()) {
       assert.equal((await verify(sql, account)).entries, 27)
     })
 
+    test('a backup that is put back is the same chain, with what was purged and what was not, and goes on from its head', async () => {
+      const { account } = await chain()
+      await sql.query('update evidence set personal = null, salt = null, supervisor = null where account_id = $1 and sequence = 2', [account])
+      await appendEvidence(sql, entry(account, { kind: 'purge', body: { from: 2, through: 2 }, personal: null, salt: null }))
+      const other = await openTestDatabase(server)
+      try {
+        await other.database.transaction(async (tx) => {
+          await tx.query(`set local earshot.restoring = 'on'`)
+          for (const table of ['evidence_head', 'evidence']) {
+            const rows = await sql.query<{ row: unknown }>(`select to_json(${table}) as row from ${table} where account_id = $1`, [account])
+            const lines = JSON.stringify(rows.map(({ row }) => row).reverse())
+            await tx.query(`insert into ${table} select * from json_populate_recordset(null::${table}, $1::json)`, [lines])
+          }
+        })
+        await appendEvidence(other.database.sql, entry(account))
+        const { entries, purged, fault } = await verify(other.database.sql, account)
+        assert.deepEqual({ entries, purged, fault }, { entries: 9, purged: 1, fault: null })
+      } finally {
+        await other.close()
+      }
+    })
+
     test('pages go along the sequence with every filter, and stay where they are when entries are added', async () => {
       const account = newAccount()
       for (let n = 1; n <= 10; n++)
