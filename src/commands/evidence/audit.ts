@@ -61,7 +61,13 @@ export async function auditHead(desk: Desk, options: AuditOptions): Promise<numb
     const heads = await chainHeads(sql, (options.account ?? null) as AccountId | null)
     if (options.json) desk.out(json({ heads: heads.map(({ accountId, sequence, hash }) => ({ account: accountId, sequence, hash })) }))
     else if (heads.length === 0) desk.out('The audit log is empty.')
-    else desk.out(columns(['ACCOUNT', 'ENTRIES', 'HEAD'], heads.map(({ accountId, sequence, hash }) => [accountId, String(sequence), hash])).join('\n'))
+    else
+      desk.out(
+        columns(
+          ['ACCOUNT', 'ENTRIES', 'HEAD'],
+          heads.map(({ accountId, sequence, hash }) => [accountId, String(sequence), hash]),
+        ).join('\n'),
+      )
     return 0
   })
 }
@@ -79,7 +85,13 @@ export async function auditList(desk: Desk, options: AuditListOptions): Promise<
     const show = shownBy(options.full)
     if (options.json) desk.out(json({ entries: entries.map((entry) => entryJson(entry, show)) }))
     else if (entries.length === 0) desk.out('No entries.')
-    else desk.out(columns(HEADS, entries.map((entry) => listCells(entry, show))).join('\n'))
+    else
+      desk.out(
+        columns(
+          HEADS,
+          entries.map((entry) => listCells(entry, show)),
+        ).join('\n'),
+      )
     return 0
   })
 }
@@ -88,13 +100,21 @@ export async function auditList(desk: Desk, options: AuditListOptions): Promise<
 export async function auditExport(desk: Desk, options: AuditExportOptions): Promise<number> {
   if (options.csv === options.jsonl) return refuse(desk, 'audit export: write --csv or --jsonl')
   const [since, until] = [momentIn(options.since), momentIn(options.until)]
-  if (since === undefined || until === undefined) return refuse(desk, 'audit export: --since and --until take a date or time such as 2026-11-22 or 2026-11-22T09:00:00Z')
+  if (since === undefined || until === undefined)
+    return refuse(desk, 'audit export: --since and --until take a date or time such as 2026-11-22 or 2026-11-22T09:00:00Z')
   return withRecords(desk, options, async ({ sql }, config) => {
     const show = shownBy(options.full)
     if (options.csv) desk.out(csvLine(CSV_HEADS))
     for (const account of await accountsIn(sql, config, options.account)) {
       for (let after = 0, isMore = true; isMore; ) {
-        const query: EvidenceQuery = { ...EVERYTHING, recordedFrom: since, recordedBefore: until, order: 'asc', pageSize: EXPORT_PAGE, start: { side: 'after', sequence: after } }
+        const query: EvidenceQuery = {
+          ...EVERYTHING,
+          recordedFrom: since,
+          recordedBefore: until,
+          order: 'asc',
+          pageSize: EXPORT_PAGE,
+          start: { side: 'after', sequence: after },
+        }
         const page = await listEvidence(sql, account, query)
         for (const entry of page.entries) desk.out(options.csv ? csvLine(csvCells(entry, show)) : JSON.stringify(chainJson(entry, options.full)))
         after = page.entries.at(-1)?.sequence ?? after
@@ -105,7 +125,14 @@ export async function auditExport(desk: Desk, options: AuditExportOptions): Prom
   })
 }
 
-const EVERYTHING: Omit<EvidenceQuery, 'order' | 'pageSize'> = { callId: null, supervisor: null, mode: null, recordedFrom: null, recordedBefore: null, start: null }
+const EVERYTHING: Omit<EvidenceQuery, 'order' | 'pageSize'> = {
+  callId: null,
+  supervisor: null,
+  mode: null,
+  recordedFrom: null,
+  recordedBefore: null,
+  start: null,
+}
 
 function refuse(desk: Desk, sentence: string): number {
   desk.err(`earshot ${sentence}`)
@@ -187,7 +214,24 @@ function chainJson(entry: Entry, full: boolean): Readonly<Record<string, unknown
 }
 
 const CSV_HEADS = [
-  ...['account', 'sequence', 'kind', 'recordedAt', 'key', 'call', 'leg', 'supervisor', 'target', 'mode', 'reason', 'from', 'to', 'end', 'heardBy', 'hears'],
+  ...[
+    'account',
+    'sequence',
+    'kind',
+    'recordedAt',
+    'key',
+    'call',
+    'leg',
+    'supervisor',
+    'target',
+    'mode',
+    'reason',
+    'from',
+    'to',
+    'end',
+    'heardBy',
+    'hears',
+  ],
   ...['notice', 'tones', 'tonesFailed', 'details', 'previous', 'hash'],
 ] as const
 
@@ -196,11 +240,28 @@ function csvCells(entry: Entry, show: Show): readonly string[] {
   const who = (legs: readonly string[] | undefined): string =>
     (legs ?? []).map((leg) => `${leg}${persons ? ` ${show(persons.parties.find((party) => party.leg === leg)?.address ?? '')}` : ''}`).join('; ')
   return [
-    entry.accountId, String(entry.sequence), entry.kind, new Date(entry.recordedAt).toISOString(),
-    interval?.by ?? '', interval?.call ?? '', interval?.leg ?? '', persons ? show(persons.supervisor) : '', interval?.target ?? '', interval?.mode ?? '',
-    interval?.reason ?? '', interval?.from ?? '', interval?.to ?? '', interval?.end ?? '', who(interval?.heardBy), who(interval?.hears),
-    interval ? noticeText(interval.notice) : '', (interval?.tones ?? []).join('; '), (interval?.tonesFailed ?? []).join('; '),
-    interval ? '' : show(entry.body), entry.previous, entry.hash,
+    entry.accountId,
+    String(entry.sequence),
+    entry.kind,
+    new Date(entry.recordedAt).toISOString(),
+    interval?.by ?? '',
+    interval?.call ?? '',
+    interval?.leg ?? '',
+    persons ? show(persons.supervisor) : '',
+    interval?.target ?? '',
+    interval?.mode ?? '',
+    interval?.reason ?? '',
+    interval?.from ?? '',
+    interval?.to ?? '',
+    interval?.end ?? '',
+    who(interval?.heardBy),
+    who(interval?.hears),
+    interval ? noticeText(interval.notice) : '',
+    (interval?.tones ?? []).join('; '),
+    (interval?.tonesFailed ?? []).join('; '),
+    interval ? '' : show(entry.body),
+    entry.previous,
+    entry.hash,
   ]
 }
 

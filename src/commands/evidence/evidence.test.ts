@@ -44,8 +44,17 @@ async function earshot(...args: readonly string[]) {
   const [out, err]: [string[], string[]] = [[], []]
   const never = (): never => assert.fail('not for this command')
   const world: World = {
-    out: (line) => void out.push(line), err: (line) => void err.push(line),
-    pid: 1, onSignal: () => () => {}, onCrash: () => {}, exitNow: never, now: () => 0, wait: never, openLog: never, startHouse: never, runDemo: never,
+    out: (line) => void out.push(line),
+    err: (line) => void err.push(line),
+    pid: 1,
+    onSignal: () => () => {},
+    onCrash: () => {},
+    exitNow: never,
+    now: () => 0,
+    wait: never,
+    openLog: never,
+    startHouse: never,
+    runDemo: never,
   }
   const code = await runCli([...args, '-c', file], world)
   return { code, out: out.join('\n'), err, json: () => JSON.parse(out.join('\n')) }
@@ -56,11 +65,32 @@ const own = (...args: readonly string[]) => earshot(...args, '--account', accoun
 async function write(count: number, change: Partial<NewEntry> = {}): Promise<string> {
   for (let n = 1; n <= count; n++) {
     const body = {
-      call: `call${n}`, leg: 'sup', target: 'agent', mode: 'barge', by: 'k1', reason: null, from: new Date(T0).toISOString(), to: new Date(T0 + n * 1000).toISOString(), end: 'left',
-      heardBy: ['agent'], hears: ['agent'], notice: { to: 'nobody', atEntry: true, everySeconds: 15, modes: ['barge'] }, tones: [], tonesFailed: [],
+      call: `call${n}`,
+      leg: 'sup',
+      target: 'agent',
+      mode: 'barge',
+      by: 'k1',
+      reason: null,
+      from: new Date(T0).toISOString(),
+      to: new Date(T0 + n * 1000).toISOString(),
+      end: 'left',
+      heardBy: ['agent'],
+      hears: ['agent'],
+      notice: { to: 'nobody', atEntry: true, everySeconds: 15, modes: ['barge'] },
+      tones: [],
+      tonesFailed: [],
     }
     const personal = { supervisor: '+919876543210', parties: [{ leg: 'agent', address: 'client:priya' }] }
-    await appendEvidence(database.sql, { accountId: account, id: sampleId(), kind: 'interval', at: T0 + n * 1000, body, personal, salt: sampleId(), ...change })
+    await appendEvidence(database.sql, {
+      accountId: account,
+      id: sampleId(),
+      kind: 'interval',
+      at: T0 + n * 1000,
+      body,
+      personal,
+      salt: sampleId(),
+      ...change,
+    })
   }
   return (await chainHeads(database.sql, account))[0]?.hash ?? ''
 }
@@ -75,7 +105,10 @@ test('audit verify says how many entries are in order, and the head', async () =
   const head = await write(3)
   const { code, out } = await own('audit', 'verify')
   assert.deepEqual([code, out], [0, `${account}: 3 entries in order; head ${head}`])
-  assert.deepEqual((await own('audit', 'verify', '--json')).json(), { ok: true, accounts: [{ account, ok: true, entries: 3, purged: 0, head: { sequence: 3, hash: head }, fault: null }] })
+  assert.deepEqual((await own('audit', 'verify', '--json')).json(), {
+    ok: true,
+    accounts: [{ account, ok: true, entries: 3, purged: 0, head: { sequence: 3, hash: head }, fault: null }],
+  })
   const everybody = await earshot('audit', 'verify')
   assert.match(everybody.out, new RegExp(`${account}: 3 entries`))
 })
@@ -84,7 +117,10 @@ test('audit verify on a chain that was touched says where and how, with exit cod
   await write(3)
   await tamper(`update evidence set body = replace(body, 'barge', 'listen') where account_id = $1 and sequence = 2`)
   const { code, out } = await own('audit', 'verify')
-  assert.deepEqual([code, out], [1, `${account}: BROKEN at entry 2, altered: entry 2 does not have its hash: it was altered (before it: 1 entry in order)`])
+  assert.deepEqual(
+    [code, out],
+    [1, `${account}: BROKEN at entry 2, altered: entry 2 does not have its hash: it was altered (before it: 1 entry in order)`],
+  )
   const told = await own('audit', 'verify', '--json')
   assert.deepEqual([told.code, told.json().ok, told.json().accounts[0].fault.kind, told.json().accounts[0].fault.sequence], [1, false, 'altered', 2])
   const all = await earshot('audit', 'verify')
@@ -130,7 +166,9 @@ test('audit export --jsonl has all that the hashes are made of: who has the file
     const entry = JSON.parse(line)
     assert.equal(entry.previous, previous)
     assert.equal(entry.commitment, sha256(`${entry.salt}\n${entry.personal}`))
-    previous = sha256([entry.previous, entry.account, entry.sequence, entry.id, entry.kind, entry.recordedAt, entry.commitment, entry.body].join('\n'))
+    previous = sha256(
+      [entry.previous, entry.account, entry.sequence, entry.id, entry.kind, entry.recordedAt, entry.commitment, entry.body].join('\n'),
+    )
     assert.equal(entry.hash, previous)
   }
   assert.doesNotMatch((await own('audit', 'export', '--jsonl')).out, /9876543210|"salt"/)
@@ -142,7 +180,10 @@ test('audit export --csv is for spreadsheets: one line an entry, nothing that is
   assert.equal(lines.length, 4)
   assert.match(lines[0] ?? '', /^"account","sequence","kind","recordedAt","key","call"/)
   assert.match(lines[1] ?? '', /"1","interval","2026-02-03T04:05:07.000Z","k1","call1","sup","'\+919876543210","agent","barge"/)
-  assert.equal((await own('audit', 'export', '--csv', '--since', '2026-02-03T04:05:08Z', '--until', '2026-02-03T09:35:09+05:30')).out.split('\n').length, 2)
+  assert.equal(
+    (await own('audit', 'export', '--csv', '--since', '2026-02-03T04:05:08Z', '--until', '2026-02-03T09:35:09+05:30')).out.split('\n').length,
+    2,
+  )
   assert.match((await own('audit', 'export')).err[0] ?? '', /--csv or --jsonl/)
   assert.match((await own('audit', 'export', '--csv', '--since', 'yesterday')).err[0] ?? '', /such as 2026-11-22/)
 })
@@ -158,7 +199,10 @@ test('purge without a policy asks for one; without --yes it counts and deletes n
   assert.match(counted.out, new RegExp(`^Would be deleted: .*\nACCOUNT +CALLS +AUDIT ENTRIES +CALLBACKS +RECORDINGS\n${account} +1 +2 +0 +0$`))
   assert.match(counted.err.at(-1) ?? '', /^Nothing was deleted; write --yes/)
   const dry = await own('purge', '--older-than', '36h', '--dry-run', '--yes', '--json')
-  assert.deepEqual([dry.code, dry.json().deleted, dry.json().accounts], [0, false, [{ account, calls: 1, auditEntries: 2, callbacks: 0, recordings: 0 }]])
+  assert.deepEqual(
+    [dry.code, dry.json().deleted, dry.json().accounts],
+    [0, false, [{ account, calls: 1, auditEntries: 2, callbacks: 0, recordings: 0 }]],
+  )
   assert.match((await own('audit', 'list', '--full')).out, /9876543210/)
   const done = await own('purge', '--older-than', '36h', '--yes')
   assert.deepEqual([done.code, done.out.split('\n').at(-1)?.replace(/ +/g, ' ')], [0, `${account} 1 2 0 0`])
@@ -171,7 +215,12 @@ test('purge --only takes some kinds; without --older-than the configuration’s 
   await write(1)
   const only = await own('purge', '--older-than', '1d', '--only', 'calls,callbacks', '--dry-run', '--json')
   assert.deepEqual(only.json().accounts, [])
-  assert.deepEqual(Object.entries(only.json().before).filter(([, at]) => at === null).map(([kind]) => kind), ['audit', 'recordings'])
+  assert.deepEqual(
+    Object.entries(only.json().before)
+      .filter(([, at]) => at === null)
+      .map(([kind]) => kind),
+    ['audit', 'recordings'],
+  )
   await config('retention: {auditPersonalDays: 30}\n')
   assert.equal((await own('purge', '--dry-run', '--json')).json().accounts[0].auditEntries, 1)
   await config('retention: {auditPersonalDays: 36500}\n')

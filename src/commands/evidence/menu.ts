@@ -56,8 +56,9 @@ export function addEvidenceCommands(earshot: Command, desk: Desk, done: (code: n
     .option('--head <hash>', 'a head that was noted earlier: it must still be in the chain')
     .addHelpText('after', VERIFY_HELP)
     .action(async (options: AuditVerifyOptions) => done(await (await work()).auditVerify(desk, options)))
-  add(audit, 'head', 'the newest hash of each chain, to be noted elsewhere')
-    .action(async (options: RecordOptions) => done(await (await work()).auditHead(desk, options)))
+  add(audit, 'head', 'the newest hash of each chain, to be noted elsewhere').action(async (options: RecordOptions) =>
+    done(await (await work()).auditHead(desk, options)),
+  )
   add(audit, 'list', 'the newest entries first')
     .option('--call <sid>', 'only about this call')
     .option('-n, --limit <count>', `so many at most, 1 to ${MOST}`, count, DEFAULT_LIMIT)

@@ -3,7 +3,15 @@ import { newId } from '../../chance.ts'
 import type { Config } from '../../config.ts'
 import type { AccountId } from '../../domain/ids.ts'
 import { planOf } from '../../store/evidence/keeping.ts'
-import { type AccountPurge, countPersonal, noRecordings, type PurgeCount, type PurgeOptions, type PurgePlan, purgePersonal } from '../../store/evidence/purge.ts'
+import {
+  type AccountPurge,
+  countPersonal,
+  noRecordings,
+  type PurgeCount,
+  type PurgeOptions,
+  type PurgePlan,
+  purgePersonal,
+} from '../../store/evidence/purge.ts'
 import { columns, type Desk, json } from '../desk.ts'
 import { type RecordOptions, withRecords } from '../opening.ts'
 
@@ -28,12 +36,18 @@ export async function purge(desk: Desk, options: PurgeCommandOptions): Promise<n
       return 1
     }
     const shared: PurgeOptions = {
-      database, plan, newId, accountId: (options.account ?? null) as AccountId | null, removeRecordings: noRecordings, now: desk.now,
+      database,
+      plan,
+      newId,
+      accountId: (options.account ?? null) as AccountId | null,
+      removeRecordings: noRecordings,
+      now: desk.now,
       onProgress: (account, so) => desk.err(`${account}: ${inWords(so)} so far`),
     }
     const acts = options.yes && !options.dryRun
     const found = acts ? await purgePersonal(shared) : await countPersonal(shared)
-    if (options.json) desk.out(json({ deleted: acts, before: times(plan), accounts: found.map(({ accountId, ...counts }) => ({ account: accountId, ...counts })) }))
+    if (options.json)
+      desk.out(json({ deleted: acts, before: times(plan), accounts: found.map(({ accountId, ...counts }) => ({ account: accountId, ...counts })) }))
     else desk.out(report(found, acts))
     if (acts || options.dryRun || found.length === 0) return 0
     desk.err('Nothing was deleted; write --yes to do it, or --dry-run to only look.')
@@ -43,7 +57,8 @@ export async function purge(desk: Desk, options: PurgeCommandOptions): Promise<n
 
 function wanted({ retention }: Config, { olderThan, only }: PurgeCommandOptions, now: number): PurgePlan {
   const policy = planOf(retention, now)
-  const before = (kind: PurgeKind, byPolicy: number | null): number | null => (only.includes(kind) ? (olderThan === undefined ? byPolicy : now - olderThan) : null)
+  const before = (kind: PurgeKind, byPolicy: number | null): number | null =>
+    only.includes(kind) ? (olderThan === undefined ? byPolicy : now - olderThan) : null
   return {
     callsBefore: before('calls', policy.callsBefore),
     auditBefore: before('audit', policy.auditBefore),
@@ -53,12 +68,19 @@ function wanted({ retention }: Config, { olderThan, only }: PurgeCommandOptions,
 }
 
 const times = (plan: PurgePlan): Readonly<Record<string, string | null>> =>
-  Object.fromEntries(Object.entries(plan).map(([kind, at]: [string, number | null]) => [kind.replace('Before', ''), at === null ? null : new Date(at).toISOString()]))
+  Object.fromEntries(
+    Object.entries(plan).map(([kind, at]: [string, number | null]) => [kind.replace('Before', ''), at === null ? null : new Date(at).toISOString()]),
+  )
 
 function report(found: readonly AccountPurge[], acts: boolean): string {
   if (found.length === 0) return acts ? 'Nothing was past its time.' : 'Nothing is past its time.'
-  const rows = found.map(({ accountId, calls, auditEntries, callbacks, recordings }) => [accountId, ...[calls, auditEntries, callbacks, recordings].map(String)])
-  const head = acts ? 'Deleted: numbers and names of calls and audit entries, callbacks, recordings.' : 'Would be deleted: numbers and names of calls and audit entries, callbacks, recordings.'
+  const rows = found.map(({ accountId, calls, auditEntries, callbacks, recordings }) => [
+    accountId,
+    ...[calls, auditEntries, callbacks, recordings].map(String),
+  ])
+  const head = acts
+    ? 'Deleted: numbers and names of calls and audit entries, callbacks, recordings.'
+    : 'Would be deleted: numbers and names of calls and audit entries, callbacks, recordings.'
   return [head, ...columns(['ACCOUNT', 'CALLS', 'AUDIT ENTRIES', 'CALLBACKS', 'RECORDINGS'], rows)].join('\n')
 }
 

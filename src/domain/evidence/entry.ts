@@ -81,10 +81,20 @@ export interface EvidencePage {
 export function intervalBody(interval: Interval): IntervalBody {
   const { callId, legId, targetLegId, mode, by, reasonCode, end, heardBy, hears, policy } = interval
   return {
-    call: callId, leg: legId, target: targetLegId, mode, by, reason: reasonCode,
-    from: iso(interval.from), to: iso(interval.to), end, heardBy, hears,
+    call: callId,
+    leg: legId,
+    target: targetLegId,
+    mode,
+    by,
+    reason: reasonCode,
+    from: iso(interval.from),
+    to: iso(interval.to),
+    end,
+    heardBy,
+    hears,
     notice: policy && { to: policy.to, atEntry: policy.atEntry, everySeconds: policy.everySeconds, modes: policy.modes },
-    tones: interval.tones.map(iso), tonesFailed: interval.tonesFailed.map(iso),
+    tones: interval.tones.map(iso),
+    tonesFailed: interval.tonesFailed.map(iso),
   }
 }
 

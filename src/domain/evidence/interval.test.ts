@@ -45,8 +45,16 @@ function talking(): Call {
   return onAnswered(onAnswered(dialled, id('from'), pickUp, 2000).call, id('to'), pickUp, 3000).call
 }
 
-const monitor = (mode: Mode, name: string, target: string | null, now: number, why = KEY) => (call: Call): Decision =>
-  addMonitor(call, { mode, phone: at(`client:${name}`), targetLegId: target as LegId | null, callerId: null, ...limits, ...quiet }, id(name), { maxMonitors: 10, notice: SILENT, why }, now)
+const monitor =
+  (mode: Mode, name: string, target: string | null, now: number, why = KEY) =>
+  (call: Call): Decision =>
+    addMonitor(
+      call,
+      { mode, phone: at(`client:${name}`), targetLegId: target as LegId | null, callerId: null, ...limits, ...quiet },
+      id(name),
+      { maxMonitors: 10, notice: SILENT, why },
+      now,
+    )
 
 /** `sup` is rung at 4 s and answers at 5 s; a third party is in the conversation when asked for. */
 function monitored(mode: Mode, { third = false, target = 'from' } = {}): Walk {
@@ -105,13 +113,19 @@ for (const mode of MODES) {
 
   test(`${mode} again by the same key for the same reason: the interval goes on`, () => {
     const walk = monitored(mode)
-    assert.deepEqual(walk.step((call) => changeMode(call, id('sup'), mode, 6000, KEY)), [])
+    assert.deepEqual(
+      walk.step((call) => changeMode(call, id('sup'), mode, 6000, KEY)),
+      [],
+    )
     assert.deepEqual(walk.step((call) => onEnded(call, id('sup'), 'completed', 7000)).map(inShort), [`sup ${mode} 5000-7000 left, ${heard}`])
   })
 
   test(`${mode}: asking for a hang-up ends nothing, the end of the leg does`, () => {
     const walk = monitored(mode)
-    assert.deepEqual(walk.step((call) => hangUp(call, id('sup'), 6000)), [])
+    assert.deepEqual(
+      walk.step((call) => hangUp(call, id('sup'), 6000)),
+      [],
+    )
     assert.deepEqual(walk.step((call) => onEnded(call, id('sup'), 'completed', 6050)).map(inShort), [`sup ${mode} 5000-6050 left, ${heard}`])
   })
 
@@ -119,7 +133,10 @@ for (const mode of MODES) {
     test(`${mode}: when ${gone} hangs up the call is over, and the record ends there, not at the supervisor's own end`, () => {
       const walk = monitored(mode)
       assert.deepEqual(walk.step((call) => onEnded(call, id(gone), 'completed', 6000)).map(inShort), [`sup ${mode} 5000-6000 call-ended, ${heard}`])
-      assert.deepEqual(walk.step((call) => onEnded(call, id('sup'), 'completed', 6500)), [])
+      assert.deepEqual(
+        walk.step((call) => onEnded(call, id('sup'), 'completed', 6500)),
+        [],
+      )
     })
 
     test(`[C24] ${mode} of from with three parties: what is recorded when ${gone} leaves`, () => {
@@ -149,9 +166,15 @@ for (const mode of MODES) {
       // Whoever barges hears the other and is heard by them.
       const isHeard = mode === 'barge' || other === 'barge'
       assert.equal(joined.length > 0, isHeard)
-      assert.deepEqual(joined.map(({ legId, end }) => `${legId} ${end}`), isHeard ? ['sup hearing-changed'] : [])
+      assert.deepEqual(
+        joined.map(({ legId, end }) => `${legId} ${end}`),
+        isHeard ? ['sup hearing-changed'] : [],
+      )
       const left = walk.step((call) => onEnded(call, id('sup2'), 'completed', 7000))
-      assert.deepEqual(left.map(({ legId, end, by }) => `${legId} ${end} ${by}`), isHeard ? ['sup hearing-changed k1', 'sup2 left k9'] : ['sup2 left k9'])
+      assert.deepEqual(
+        left.map(({ legId, end, by }) => `${legId} ${end} ${by}`),
+        isHeard ? ['sup hearing-changed k1', 'sup2 left k9'] : ['sup2 left k9'],
+      )
     })
   }
 
@@ -159,13 +182,20 @@ for (const mode of MODES) {
     const walk = monitored(mode)
     assert.deepEqual(walk.step((call) => closeAfterCrash(call, 9000), 'crash').map(inShort), [`sup ${mode} 5000-9000 crash, ${heard}`])
     const early = monitored(mode)
-    assert.deepEqual(early.step((call) => closeAfterCrash(call, 1000), 'crash').map(({ from, to }) => [from, to]), [[5000, 5000]], 'never before it began')
+    assert.deepEqual(
+      early.step((call) => closeAfterCrash(call, 1000), 'crash').map(({ from, to }) => [from, to]),
+      [[5000, 5000]],
+      'never before it began',
+    )
   })
 
   test(`${mode}: a crash while everybody was being hung up closes nothing twice`, () => {
     const walk = monitored(mode)
     walk.step((call) => onEnded(call, id('to'), 'completed', 6000))
-    assert.deepEqual(walk.step((call) => closeAfterCrash(call, 9000), 'crash'), [])
+    assert.deepEqual(
+      walk.step((call) => closeAfterCrash(call, 9000), 'crash'),
+      [],
+    )
   })
 
   test(`${mode}: who and where is in the personal part, and in nothing else`, () => {
@@ -182,8 +212,20 @@ for (const mode of MODES) {
     assert.equal(JSON.stringify(body).includes('client:'), false)
     assert.equal(JSON.stringify(body).includes('+91'), false)
     assert.deepEqual(body, {
-      call: 'call', leg: 'sup', target: 'from', mode, by: 'k1', reason: 'QA-7', from: '1970-01-01T00:00:05.000Z', to: '1970-01-01T00:00:07.000Z', end: 'left',
-      heardBy: closed.heardBy, hears: ['from', 'to'], notice: SILENT, tones: [], tonesFailed: [],
+      call: 'call',
+      leg: 'sup',
+      target: 'from',
+      mode,
+      by: 'k1',
+      reason: 'QA-7',
+      from: '1970-01-01T00:00:05.000Z',
+      to: '1970-01-01T00:00:07.000Z',
+      end: 'left',
+      heardBy: closed.heardBy,
+      hears: ['from', 'to'],
+      notice: SILENT,
+      tones: [],
+      tonesFailed: [],
     })
   })
 }
@@ -198,8 +240,14 @@ test('a leg that was answered before there was a record has its interval from it
 
 test('a clock that was set back makes no interval that ends before it begins', () => {
   const walk = monitored('barge')
-  assert.deepEqual(walk.step((call) => changeMode(call, id('sup'), 'listen', 3000, KEY)).map(({ from, to }) => [from, to]), [[5000, 5000]])
-  assert.deepEqual(walk.step((call) => onEnded(call, id('sup'), 'completed', 4000)).map(({ from, to }) => [from, to]), [[5000, 5000]])
+  assert.deepEqual(
+    walk.step((call) => changeMode(call, id('sup'), 'listen', 3000, KEY)).map(({ from, to }) => [from, to]),
+    [[5000, 5000]],
+  )
+  assert.deepEqual(
+    walk.step((call) => onEnded(call, id('sup'), 'completed', 4000)).map(({ from, to }) => [from, to]),
+    [[5000, 5000]],
+  )
 })
 
 test('a step that changes nothing for a supervisor leaves the very same call', () => {
@@ -242,7 +290,9 @@ function decide(call: Call, { what, who, mode, key }: Happening, now: number): D
     case 'hangup':
       return hangUp(call, id(who), now)
     case 'party':
-      return call.state.status !== 'live' || call.legs.some((leg) => leg.id === who) ? { call, orders: [], notices: [] } : { call: withLeg(call, party(who, now)), orders: [], notices: [] }
+      return call.state.status !== 'live' || call.legs.some((leg) => leg.id === who)
+        ? { call, orders: [], notices: [] }
+        : { call: withLeg(call, party(who, now)), orders: [], notices: [] }
     case 'ringing':
       return onRinging(call, id(who))
     case 'crash':
@@ -274,16 +324,28 @@ test('whatever happens, the intervals of each supervisor cover their time in the
           assert.deepEqual(own, [])
           continue
         }
-        assert.deepEqual(own.map(({ from }) => from), [answeredAt, ...own.slice(0, -1).map(({ to }) => to)], 'each begins where the last one ended')
+        assert.deepEqual(
+          own.map(({ from }) => from),
+          [answeredAt, ...own.slice(0, -1).map(({ to }) => to)],
+          'each begins where the last one ended',
+        )
         assert.equal(own.at(-1)?.to, Math.min(overAt, leg.state.status === 'ended' ? leg.state.endedAt : Number.NaN))
         for (const { mode, heardBy, hears, targetLegId } of own) {
           if (mode === 'listen') assert.deepEqual(heardBy, [])
-          if (mode === 'whisper') assert.deepEqual(heardBy.filter((ear) => ear !== targetLegId), [])
+          if (mode === 'whisper')
+            assert.deepEqual(
+              heardBy.filter((ear) => ear !== targetLegId),
+              [],
+            )
           assert.equal(hears.includes(leg.id) || heardBy.includes(leg.id), false)
         }
       }
     }),
     { numRuns: 500 },
   )
-  assert.deepEqual(INTERVAL_ENDS.filter((end) => !seen.has(end) && end !== 'target-left'), [], 'each end was met; a target who leaves has a test of its own')
+  assert.deepEqual(
+    INTERVAL_ENDS.filter((end) => !seen.has(end) && end !== 'target-left'),
+    [],
+    'each end was met; a target who leaves has a test of its own',
+  )
 })

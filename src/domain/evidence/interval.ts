@@ -111,10 +111,20 @@ function close(before: Call, after: Call, { watch, next, how }: Closing): Interv
   // A clock that was set back does not make an interval that ends before it begins.
   const to = Math.max(from, gone?.state.status === 'ended' ? gone.state.endedAt : after.updatedAt)
   const named = new Set([targetLegId, ...heardBy, ...hears])
-  const inside = (times: readonly number[] | undefined): readonly number[] => times?.filter((at) => at >= from && (next === null ? at <= to : at < to)) ?? []
+  const inside = (times: readonly number[] | undefined): readonly number[] =>
+    times?.filter((at) => at >= from && (next === null ? at <= to : at < to)) ?? []
   return {
-    accountId: before.accountId, callId: before.id, legId: leg.id,
-    targetLegId, mode, by, reasonCode, from, to, heardBy, hears,
+    accountId: before.accountId,
+    callId: before.id,
+    legId: leg.id,
+    targetLegId,
+    mode,
+    by,
+    reasonCode,
+    from,
+    to,
+    heardBy,
+    hears,
     end: how === 'crash' ? 'crash' : endOf(before, after, watch, next),
     policy: before.tones?.policy ?? null,
     tones: inside(before.tones?.played),

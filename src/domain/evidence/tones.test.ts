@@ -75,7 +75,12 @@ class Scene {
   }
 }
 
-const EARS: Readonly<Record<TonePolicy['to'], readonly string[]>> = { agent: ['agent'], customer: ['customer'], both: ['agent', 'customer'], nobody: [] }
+const EARS: Readonly<Record<TonePolicy['to'], readonly string[]>> = {
+  agent: ['agent'],
+  customer: ['customer'],
+  both: ['agent', 'customer'],
+  nobody: [],
+}
 
 for (const to of TONE_EARS) {
   for (const mode of MODES) {
@@ -85,11 +90,17 @@ for (const to of TONE_EARS) {
         const scene = new Scene(policy({ to, modes }))
         const orders = scene.monitor(mode, 'sup', 5000)
         assert.deepEqual(scene.toldEars(), expected)
-        assert.deepEqual(orders.filter((order) => order.startsWith('play')), expected.length > 0 ? ['play tone-5000'] : [])
+        assert.deepEqual(
+          orders.filter((order) => order.startsWith('play')),
+          expected.length > 0 ? ['play tone-5000'] : [],
+        )
         assert.equal(orders.filter((order) => order.startsWith('hear')).length, 1, 'one table, which has both the supervisor and the tone')
         assert.equal(scene.call.tones?.dueAt, expected.length > 0 ? 20_000 : null)
         scene.leave('sup', 6000)
-        assert.deepEqual(scene.closed.map(({ tones, policy: held }) => [tones, held]), [[expected.length > 0 ? [5000] : [], scene.notice]])
+        assert.deepEqual(
+          scene.closed.map(({ tones, policy: held }) => [tones, held]),
+          [[expected.length > 0 ? [5000] : [], scene.notice]],
+        )
       })
     }
 
@@ -134,7 +145,10 @@ test('a tone comes again every so often while a supervisor is on, and no more on
 
 test('without a tone at entry the first one comes after the interval; with an interval of 0 there is no second one', () => {
   const later = new Scene(policy({ atEntry: false }))
-  assert.deepEqual(later.monitor('listen', 'sup', 5000).filter((order) => order.startsWith('play')), [])
+  assert.deepEqual(
+    later.monitor('listen', 'sup', 5000).filter((order) => order.startsWith('play')),
+    [],
+  )
   assert.deepEqual(later.tick(20_000).slice(-1), ['play tone-20000'])
   const once = new Scene(policy({ everySeconds: 0 }))
   assert.deepEqual(once.monitor('listen', 'sup', 5000).slice(-1), ['play tone-5000'])
@@ -144,7 +158,10 @@ test('without a tone at entry the first one comes after the interval; with an in
 test('a party who joins while a supervisor is on is told at once', () => {
   const scene = new Scene(policy({ to: 'customer' }))
   scene.monitor('listen', 'sup', 5000)
-  const late = { ...newLeg({ id: id('third'), address: at('client:x'), origin: 'outbound-dial' as const, now: 6000, ...limits }), state: { status: 'answered' as const, answeredAt: 6000, memory: null } }
+  const late = {
+    ...newLeg({ id: id('third'), address: at('client:x'), origin: 'outbound-dial' as const, now: 6000, ...limits }),
+    state: { status: 'answered' as const, answeredAt: 6000, memory: null },
+  }
   const orders = scene.step((call) => ({ ...nothing(call), call: withLeg(call, late) }), 6000)
   assert.deepEqual(orders.slice(-1), ['play tone-6000'])
   assert.deepEqual(scene.toldEars(), ['customer', 'third'])
@@ -154,7 +171,10 @@ test('a tone that has ended is taken out of the table; one that is over, unknown
   const scene = new Scene(policy())
   scene.monitor('listen', 'sup', 5000)
   assert.equal(onToneEnded(scene.call, 'music' as SoundId).call, scene.call)
-  assert.deepEqual(scene.step((call) => onToneEnded(call, 'tone-5000' as SoundId), 5200), ['hear agent<customer customer<agent sup<agent+customer'])
+  assert.deepEqual(
+    scene.step((call) => onToneEnded(call, 'tone-5000' as SoundId), 5200),
+    ['hear agent<customer customer<agent sup<agent+customer'],
+  )
   assert.equal(onToneEnded(scene.call, 'tone-5000' as SoundId).call, scene.call)
   assert.deepEqual(scene.call.tones?.played, [5000])
 })
@@ -162,19 +182,26 @@ test('a tone that has ended is taken out of the table; one that is over, unknown
 test('while a tone sounds a change of mode keeps it in the table', () => {
   const scene = new Scene(policy())
   scene.monitor('listen', 'sup', 5000)
-  assert.deepEqual(scene.step((call) => changeMode(call, id('sup'), 'barge', 5100), 5100), [
-    'hear agent<customer+sup+tone-5000 customer<agent+sup+tone-5000 sup<agent+customer',
-  ])
+  assert.deepEqual(
+    scene.step((call) => changeMode(call, id('sup'), 'barge', 5100), 5100),
+    ['hear agent<customer+sup+tone-5000 customer<agent+sup+tone-5000 sup<agent+customer'],
+  )
 })
 
 test('a tone that fails ends nothing, is not tried before the next one is due, and is in the record as not played', () => {
   const scene = new Scene(policy())
   scene.monitor('listen', 'sup', 5000)
-  assert.deepEqual(scene.step((call) => onToneFailed(call, 'tone-5000' as SoundId), 5001), ['hear agent<customer customer<agent sup<agent+customer'])
+  assert.deepEqual(
+    scene.step((call) => onToneFailed(call, 'tone-5000' as SoundId), 5001),
+    ['hear agent<customer customer<agent sup<agent+customer'],
+  )
   assert.equal(onToneFailed(scene.call, 'tone-5000' as SoundId).call, scene.call, 'once')
   assert.deepEqual(scene.tick(20_000).slice(-1), ['play tone-20000'])
   scene.leave('sup', 21_000)
-  assert.deepEqual(scene.closed.map(({ tones, tonesFailed }) => [tones, tonesFailed]), [[[20_000], [5000]]])
+  assert.deepEqual(
+    scene.closed.map(({ tones, tonesFailed }) => [tones, tonesFailed]),
+    [[[20_000], [5000]]],
+  )
 })
 
 test('each tone is in the interval in which it sounded, and in that of every supervisor who was on', () => {
@@ -184,7 +211,14 @@ test('each tone is in the interval in which it sounded, and in that of every sup
   scene.tick(20_000)
   scene.step((call) => changeMode(call, id('sup'), 'barge', 25_000), 25_000)
   scene.leave('sup', 30_000)
-  assert.deepEqual(scene.closed.map(({ mode, tones }) => [mode, tones]), [['listen', [5000]], ['whisper', [20_000]], ['barge', []]])
+  assert.deepEqual(
+    scene.closed.map(({ mode, tones }) => [mode, tones]),
+    [
+      ['listen', [5000]],
+      ['whisper', [20_000]],
+      ['barge', []],
+    ],
+  )
   assert.deepEqual(scene.call.tones?.played, [], 'what is in closed entries need not be remembered')
 })
 
@@ -192,7 +226,10 @@ test('two supervisors who come in at the same moment are announced by one tone',
   const scene = new Scene(policy())
   scene.monitor('listen', 'one', 5000)
   const orders = scene.monitor('listen', 'two', 5000)
-  assert.deepEqual(orders.filter((order) => order.startsWith('play')), [])
+  assert.deepEqual(
+    orders.filter((order) => order.startsWith('play')),
+    [],
+  )
   scene.leave('two', 6000)
   assert.deepEqual(scene.closed.find(({ legId }) => legId === 'two')?.tones, [5000])
 })
@@ -202,7 +239,10 @@ test('when the call is over no tone is awaited, none sounds, and the table stays
     const scene = new Scene(policy())
     scene.monitor('listen', 'sup', 5000)
     const orders = scene.step(end, 6000)
-    assert.equal(orders.some((order) => order.includes('tone-')), false)
+    assert.equal(
+      orders.some((order) => order.includes('tone-')),
+      false,
+    )
     assert.deepEqual([scene.call.tones?.dueAt, scene.call.tones?.sounding], [null, null])
     assert.deepEqual(scene.tick(99_000), [])
   }

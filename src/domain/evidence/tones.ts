@@ -93,12 +93,19 @@ export function onToneFailed(call: Call, soundId: SoundId): Decision {
   const { tones } = call
   if (tones?.sounding?.id !== soundId) return nothing(call)
   const at = tones.played.at(-1)
-  return told(nothing(call), { ...tones, sounding: null, played: tones.played.slice(0, -1), failed: at === undefined ? tones.failed : [...tones.failed, at] })
+  return told(nothing(call), {
+    ...tones,
+    sounding: null,
+    played: tones.played.slice(0, -1),
+    failed: at === undefined ? tones.failed : [...tones.failed, at],
+  })
 }
 
 /** Connected supervisors whose mode the parties are told of. */
 function announced(call: Call): readonly LegId[] {
-  return call.legs.filter((leg) => isAnswered(leg) && leg.monitoring !== null && call.tones?.policy.modes.includes(leg.monitoring.mode)).map((leg) => leg.id)
+  return call.legs
+    .filter((leg) => isAnswered(leg) && leg.monitoring !== null && call.tones?.policy.modes.includes(leg.monitoring.mode))
+    .map((leg) => leg.id)
 }
 
 /** Somebody is there to be announced, or to be told, who was not before. */

@@ -14,10 +14,24 @@ import { type Fault, verifyChain } from './verify.ts'
 let accounts = 0
 const newAccount = (): AccountId => `account-${(accounts += 1)}` as AccountId
 const entry = (accountId: AccountId, change: Partial<NewEntry> = {}): NewEntry => ({
-  accountId, id: sampleId(), kind: 'interval', at: T0, body: { call: 'c1', mode: 'listen' }, personal: { supervisor: '+919876543210' }, salt: sampleId(), ...change,
+  accountId,
+  id: sampleId(),
+  kind: 'interval',
+  at: T0,
+  body: { call: 'c1', mode: 'listen' },
+  personal: { supervisor: '+919876543210' },
+  salt: sampleId(),
+  ...change,
 })
-const verify = (sql: Sql, account: AccountId, notedHead: string | null = null) => verifyChain(sql, account, { notedHead, onProgress: () => {}, pageSize: 3 })
-const save = (accountId: AccountId, evidence: readonly NewEntry[]) => ({ call: sampleCall({ accountId }), node: 'n', callbacks: [], evidence, idempotency: null })
+const verify = (sql: Sql, account: AccountId, notedHead: string | null = null) =>
+  verifyChain(sql, account, { notedHead, onProgress: () => {}, pageSize: 3 })
+const save = (accountId: AccountId, evidence: readonly NewEntry[]) => ({
+  call: sampleCall({ accountId }),
+  node: 'n',
+  callbacks: [],
+  evidence,
+  idempotency: null,
+})
 
 for (const server of testServers()) {
   describe(`the audit log on the ${server} PostgreSQL`, () => {
@@ -69,7 +83,10 @@ for (const server of testServers()) {
       await saveCall(sql, save(account, [entry(account, { body: { n: 1 } }), entry(account, { body: { n: 2 } })]))
       const broken = save(account, [entry(account, { body: { n: 3 } })])
       await assert.rejects(saveCall(sql, { ...broken, call: { ...broken.call, ringMs: 1e12 } }))
-      assert.deepEqual((await evidenceAfter(sql, account, 0, 10)).map(({ body }) => body), ['{"n":1}', '{"n":2}'])
+      assert.deepEqual(
+        (await evidenceAfter(sql, account, 0, 10)).map(({ body }) => body),
+        ['{"n":1}', '{"n":2}'],
+      )
       await saveCall(sql, save(account, [entry(account, { body: { n: 3 } })]))
       assert.deepEqual((await verify(sql, account)).entries, 3)
     })
@@ -79,7 +96,13 @@ for (const server of testServers()) {
       const [first, second] = [entry(account), entry(account)]
       await saveCall(sql, save(account, [first]))
       await saveCall(sql, save(account, [first, second]))
-      assert.deepEqual((await evidenceAfter(sql, account, 0, 10)).map(({ sequence, id }) => [sequence, id]), [[1, first.id], [2, second.id]])
+      assert.deepEqual(
+        (await evidenceAfter(sql, account, 0, 10)).map(({ sequence, id }) => [sequence, id]),
+        [
+          [1, first.id],
+          [2, second.id],
+        ],
+      )
       assert.equal(await faultOf(account), null)
     })
 
@@ -108,17 +131,40 @@ for (const server of testServers()) {
       const { account } = await chain()
       const refused = { code: '42501' }
       const set = (change: string) => sql.query(`update evidence set ${change} where account_id = $1 and sequence = 3`, [account])
-      for (const change of ['body = \'{}\'', "kind = 'x'", 'recorded_at = now()', "hash = ''", "previous = ''", "commitment = ''", 'sequence = 99', "id = 'x'", "account_id = 'x'", "personal = '{}'", "salt = 'x'", "call_id = 'x'", "mode = 'x'", "supervisor = 'x'", 'personal = null, salt = null, supervisor = null, mode = null'])
+      for (const change of [
+        "body = '{}'",
+        "kind = 'x'",
+        'recorded_at = now()',
+        "hash = ''",
+        "previous = ''",
+        "commitment = ''",
+        'sequence = 99',
+        "id = 'x'",
+        "account_id = 'x'",
+        "personal = '{}'",
+        "salt = 'x'",
+        "call_id = 'x'",
+        "mode = 'x'",
+        "supervisor = 'x'",
+        'personal = null, salt = null, supervisor = null, mode = null',
+      ])
         await assert.rejects(set(change), refused, change)
       await assert.rejects(sql.query('delete from evidence where account_id = $1', [account]), refused)
       await assert.rejects(sql.query('truncate evidence'), refused)
-      await sql.query(`insert into evidence (account_id, sequence, id, kind, recorded_at, body, commitment, previous, hash) values ($1, 1, 'forged', 'x', now(), '{}', 'x', 'x', 'x')`, [account])
-      assert.deepEqual((await evidenceAfter(sql, account, 7, 10)).map(({ sequence }) => sequence), [8], 'an insert is linked, whatever it claims')
+      await sql.query(
+        `insert into evidence (account_id, sequence, id, kind, recorded_at, body, commitment, previous, hash) values ($1, 1, 'forged', 'x', now(), '{}', 'x', 'x', 'x')`,
+        [account],
+      )
+      assert.deepEqual(
+        (await evidenceAfter(sql, account, 7, 10)).map(({ sequence }) => sequence),
+        [8],
+        'an insert is linked, whatever it claims',
+      )
       assert.equal(await faultOf(account), null)
     })
 
     const ALTERATIONS: Readonly<Record<string, Fault['kind']>> = {
-      "id = id || account_id": 'altered',
+      'id = id || account_id': 'altered',
       "kind = 'other'": 'altered',
       "recorded_at = recorded_at + interval '1 millisecond'": 'altered',
       "body = replace(body, 'barge', 'listen')": 'altered',
@@ -196,11 +242,18 @@ for (const server of testServers()) {
 
     test('a chain that was made anew from an altered entry on is well in itself, and does not have the head that was noted', async () => {
       const { account, hashes } = await chain()
-      await tamper(`update evidence set body = '{"mode":"listen"}', call_id = null, mode = 'listen' where account_id = $1 and sequence = 2`, [account])
+      await tamper(`update evidence set body = '{"mode":"listen"}', call_id = null, mode = 'listen' where account_id = $1 and sequence = 2`, [
+        account,
+      ])
       let previous = hashes[0] as string
-      for (const found of (await evidenceAfter(sql, account, 1, 10))) {
+      for (const found of await evidenceAfter(sql, account, 1, 10)) {
         const hash = hashOf({ ...found, previous })
-        await tamper('update evidence set previous = $3, hash = $4 where account_id = $1 and sequence = $2', [account, found.sequence, previous, hash])
+        await tamper('update evidence set previous = $3, hash = $4 where account_id = $1 and sequence = $2', [
+          account,
+          found.sequence,
+          previous,
+          hash,
+        ])
         previous = hash
       }
       await sql.query('update evidence_head set hash = $2 where account_id = $1', [account, previous])
@@ -230,14 +283,56 @@ for (const server of testServers()) {
       assert.equal((await verify(sql, account)).entries, 27)
     })
 
+    test('a backup that is put back is the same chain, with what was purged and what was not, and goes on from its head', async () => {
+      const { account } = await chain()
+      await sql.query('update evidence set personal = null, salt = null, supervisor = null where account_id = $1 and sequence = 2', [account])
+      await appendEvidence(sql, entry(account, { kind: 'purge', body: { from: 2, through: 2 }, personal: null, salt: null }))
+      const other = await openTestDatabase(server)
+      try {
+        await other.database.transaction(async (tx) => {
+          await tx.query(`set local earshot.restoring = 'on'`)
+          for (const table of ['evidence_head', 'evidence']) {
+            const rows = await sql.query<{ row: unknown }>(`select to_json(${table}) as row from ${table} where account_id = $1`, [account])
+            const lines = JSON.stringify(rows.map(({ row }) => row).reverse())
+            await tx.query(`insert into ${table} select * from json_populate_recordset(null::${table}, $1::json)`, [lines])
+          }
+        })
+        await appendEvidence(other.database.sql, entry(account))
+        const { entries, purged, fault } = await verify(other.database.sql, account)
+        assert.deepEqual({ entries, purged, fault }, { entries: 9, purged: 1, fault: null })
+      } finally {
+        await other.close()
+      }
+    })
+
     test('pages go along the sequence with every filter, and stay where they are when entries are added', async () => {
       const account = newAccount()
       for (let n = 1; n <= 10; n++)
-        await appendEvidence(sql, entry(account, { at: T0 + n * 1000, body: { call: n % 2 ? 'odd' : 'even', mode: n % 3 ? 'listen' : 'barge' }, personal: { supervisor: n < 6 ? '+911' : 'client:boss' } }))
-      const everything = { callId: null, supervisor: null, mode: null, recordedFrom: null, recordedBefore: null, order: 'asc', pageSize: 100, start: null } as const
+        await appendEvidence(
+          sql,
+          entry(account, {
+            at: T0 + n * 1000,
+            body: { call: n % 2 ? 'odd' : 'even', mode: n % 3 ? 'listen' : 'barge' },
+            personal: { supervisor: n < 6 ? '+911' : 'client:boss' },
+          }),
+        )
+      const everything = {
+        callId: null,
+        supervisor: null,
+        mode: null,
+        recordedFrom: null,
+        recordedBefore: null,
+        order: 'asc',
+        pageSize: 100,
+        start: null,
+      } as const
       const list = async (change: object) => {
         const page = await listEvidence(sql, account, { ...everything, ...change })
-        return { numbers: page.entries.map(({ sequence }) => sequence), ...(page.hasPrevious ? { previous: true } : {}), ...(page.hasNext ? { next: true } : {}) }
+        return {
+          numbers: page.entries.map(({ sequence }) => sequence),
+          ...(page.hasPrevious ? { previous: true } : {}),
+          ...(page.hasNext ? { next: true } : {}),
+        }
       }
       assert.deepEqual(await list({ callId: 'even' }), { numbers: [2, 4, 6, 8, 10] })
       assert.deepEqual(await list({ mode: 'barge', order: 'desc' }), { numbers: [9, 6, 3] })
@@ -246,7 +341,11 @@ for (const server of testServers()) {
       assert.deepEqual(await list({ callId: 'odd', mode: 'listen', supervisor: 'client:boss' }), { numbers: [7] })
       assert.deepEqual(await list({ order: 'desc', pageSize: 3 }), { numbers: [10, 9, 8], next: true })
       await appendEvidence(sql, entry(account))
-      assert.deepEqual(await list({ order: 'desc', pageSize: 3, start: { side: 'after', sequence: 8 } }), { numbers: [7, 6, 5], previous: true, next: true })
+      assert.deepEqual(await list({ order: 'desc', pageSize: 3, start: { side: 'after', sequence: 8 } }), {
+        numbers: [7, 6, 5],
+        previous: true,
+        next: true,
+      })
       assert.deepEqual(await list({ order: 'desc', pageSize: 3, start: { side: 'before', sequence: 8 } }), { numbers: [11, 10, 9], next: true })
       assert.deepEqual(await list({ order: 'asc', pageSize: 3, start: { side: 'before', sequence: 3 } }), { numbers: [1, 2], next: true })
       assert.deepEqual(await list({ order: 'asc', start: { side: 'after', sequence: 9 } }), { numbers: [10, 11], previous: true })

@@ -76,7 +76,10 @@ export async function appendEvidence(sql: Sql, entry: NewEntry): Promise<void> {
 }
 
 /** @param salt See `NewEntry`. */
-export const intervalEntry = (interval: Interval, { id, salt, at }: { readonly id: string; readonly salt: string; readonly at: number }): NewEntry => ({
+export const intervalEntry = (
+  interval: Interval,
+  { id, salt, at }: { readonly id: string; readonly salt: string; readonly at: number },
+): NewEntry => ({
   accountId: interval.accountId,
   id,
   kind: 'interval',
@@ -95,6 +98,15 @@ const sha256 = (text: string): string => createHash('sha256').update(text, 'utf8
 export const commitmentOf = (salt: string, personal: string): string => sha256(`${salt}\n${personal}`)
 
 /** An entry's hash, as the database makes it: eight lines, of which the body is the last. */
-export function hashOf({ previous, accountId, sequence, id, kind, recordedAt, commitment, body }: Omit<Entry, 'hash' | 'personal' | 'salt' | 'foundBy'>): string {
+export function hashOf({
+  previous,
+  accountId,
+  sequence,
+  id,
+  kind,
+  recordedAt,
+  commitment,
+  body,
+}: Omit<Entry, 'hash' | 'personal' | 'salt' | 'foundBy'>): string {
   return sha256([previous, accountId, sequence, id, kind, recordedAt, commitment, body].join('\n'))
 }

@@ -49,5 +49,6 @@ export async function logHeads({ database, log }: Pick<Keeping, 'database' | 'lo
     log.error({ err: error }, 'the heads of the audit log could not be read')
     return []
   })
-  for (const { accountId, sequence, hash } of heads) log.info({ account: accountId, entries: sequence, head: hash }, 'the audit log ends here for now')
+  for (const { accountId, sequence, hash } of heads)
+    log.info({ account: accountId, entries: sequence, head: hash }, 'the audit log ends here for now')
 }

@@ -112,6 +112,9 @@ export async function chainAccounts(sql: Sql): Promise<readonly AccountId[]> {
 
 /** Where in the account's chain an entry has this hash; null: nowhere. */
 export async function sequenceOfHash(sql: Sql, accountId: AccountId, hash: string): Promise<number | null> {
-  const rows = await sql.query<{ sequence: string }>('select sequence from evidence where account_id = $1 and hash = $2 order by sequence limit 1', [accountId, hash])
+  const rows = await sql.query<{ sequence: string }>('select sequence from evidence where account_id = $1 and hash = $2 order by sequence limit 1', [
+    accountId,
+    hash,
+  ])
   return rows[0] ? Number(rows[0].sequence) : null
 }

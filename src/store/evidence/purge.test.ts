@@ -21,11 +21,24 @@ const newAccount = (): AccountId => `purged-${(accounts += 1)}` as AccountId
 
 function endedCall(accountId: AccountId, endedAt: number): Call {
   const call = sampleCall({ accountId, subscription: sampleSubscription, customField: 'Mrs. Rao' })
-  const legs = call.legs.map((leg) => ({ ...leg, subscription: sampleSubscription, customField: 'Mrs. Rao', state: { status: 'ended', endedAt, answeredAt: T0, cause: 'completed' } as const }))
+  const legs = call.legs.map((leg) => ({
+    ...leg,
+    subscription: sampleSubscription,
+    customField: 'Mrs. Rao',
+    state: { status: 'ended', endedAt, answeredAt: T0, cause: 'completed' } as const,
+  }))
   return { ...call, legs, state: { status: 'ended', outcome: 'completed', endedAt } }
 }
 
-const entry = (accountId: AccountId, at: number): NewEntry => ({ accountId, id: sampleId(), kind: 'interval', at, body: { mode: 'listen' }, personal: { supervisor: '+919876543210' }, salt: sampleId() })
+const entry = (accountId: AccountId, at: number): NewEntry => ({
+  accountId,
+  id: sampleId(),
+  kind: 'interval',
+  at,
+  body: { mode: 'listen' },
+  personal: { supervisor: '+919876543210' },
+  salt: sampleId(),
+})
 
 for (const server of testServers()) {
   describe(`purges on the ${server} PostgreSQL`, () => {
@@ -40,20 +53,48 @@ for (const server of testServers()) {
     after(() => opened.close())
 
     const options = (accountId: AccountId, plan: PurgePlan, more: Partial<PurgeOptions> = {}): PurgeOptions => ({
-      database, plan, accountId, removeRecordings: noRecordings, now: () => T0 + 100 * DAY, newId: sampleId, ...more,
+      database,
+      plan,
+      accountId,
+      removeRecordings: noRecordings,
+      now: () => T0 + 100 * DAY,
+      newId: sampleId,
+      ...more,
     })
     const verdict = (account: AccountId) => verifyChain(sql, account, { notedHead: null, onProgress: () => {} })
     async function keep(call: Call, states: readonly ('delivered' | 'parked' | 'pending')[] = []): Promise<void> {
-      const callbacks = states.map(() => sampleCallback({ accountId: call.accountId, callId: call.id, legId: call.legs[0]?.id ?? null, orderKey: call.legs[0]?.id ?? '', body: '{"PhoneNumber":"09876543210"}' }))
-      const idempotency = { accountId: call.accountId, key: call.id, fingerprint: 'f', callId: call.id, legId: null, answer: { from: '+919876543210' }, createdAt: T0 }
+      const callbacks = states.map(() =>
+        sampleCallback({
+          accountId: call.accountId,
+          callId: call.id,
+          legId: call.legs[0]?.id ?? null,
+          orderKey: call.legs[0]?.id ?? '',
+          body: '{"PhoneNumber":"09876543210"}',
+        }),
+      )
+      const idempotency = {
+        accountId: call.accountId,
+        key: call.id,
+        fingerprint: 'f',
+        callId: call.id,
+        legId: null,
+        answer: { from: '+919876543210' },
+        createdAt: T0,
+      }
       await saveCall(sql, { call, node: 'n', callbacks, evidence: [], idempotency })
       for (const [n, state] of states.entries())
-        if (state !== 'pending') await sql.query('update callback set state = $2, settled_at = $3 where id = $1', [callbacks[n]?.id, state, new Date(T0 + DAY)])
+        if (state !== 'pending')
+          await sql.query('update callback set state = $2, settled_at = $3 where id = $1', [callbacks[n]?.id, state, new Date(T0 + DAY)])
     }
     /** Everything that the database holds of an account, as text. */
     async function all(account: AccountId): Promise<string> {
-      const tables = ['call', 'callback', 'idempotency', 'evidence'].map((table) => `select to_jsonb(${table})::text as row from ${table} where account_id = $1`)
-      const rows = await sql.query<{ row: string }>(`${tables.join(' union all ')} union all select to_jsonb(leg)::text from leg join call on call.id = leg.call_id where account_id = $1`, [account])
+      const tables = ['call', 'callback', 'idempotency', 'evidence'].map(
+        (table) => `select to_jsonb(${table})::text as row from ${table} where account_id = $1`,
+      )
+      const rows = await sql.query<{ row: string }>(
+        `${tables.join(' union all ')} union all select to_jsonb(leg)::text from leg join call on call.id = leg.call_id where account_id = $1`,
+        [account],
+      )
       return rows.map(({ row }) => row).join('\n')
     }
 
@@ -69,7 +110,12 @@ for (const server of testServers()) {
       assert.doesNotMatch(await all(account), /9876543210|8047112233|Rao|anna|boss|127\.0\.0\.1/)
       const left = await loadCall(sql, account, call.id)
       assert.deepEqual(left, {
-        ...call, from: '', to: '', callerId: '', subscription: null, customField: null,
+        ...call,
+        from: '',
+        to: '',
+        callerId: '',
+        subscription: null,
+        customField: null,
         legs: call.legs.map((leg) => ({ ...leg, address: '', subscription: null, customField: null })),
       })
       assert.deepEqual(await purgePersonal(options(account, { ...KEEP, callsBefore: T0 + 2 * DAY })), [], 'there is nothing left to do')
@@ -93,13 +139,21 @@ for (const server of testServers()) {
       for (let n = 1; n <= 6; n++) await appendEvidence(sql, entry(account, T0 + n * DAY))
       const before = await evidenceAfter(sql, account, 0, 10)
       const plan = { ...KEEP, auditBefore: T0 + 4.5 * DAY }
-      assert.deepEqual(await purgePersonal(options(account, plan, { batch: 3 })), [{ accountId: account, calls: 0, auditEntries: 4, callbacks: 0, recordings: 0 }])
-      const found = await evidenceAfter(sql, account, 0, 20)
-      assert.deepEqual(found.slice(0, 6), before.map((one, n) => (n < 4 ? { ...one, personal: null, salt: null, foundBy: { ...one.foundBy, supervisor: null } } : one)))
-      assert.deepEqual(found.slice(6).map(({ kind, body }) => [kind, body]), [
-        ['purge', '{"what":"audit-personal","olderThan":"2026-11-26T21:00:00.123Z","from":1,"through":3,"entries":3}'],
-        ['purge', '{"what":"audit-personal","olderThan":"2026-11-26T21:00:00.123Z","from":4,"through":4,"entries":1}'],
+      assert.deepEqual(await purgePersonal(options(account, plan, { batch: 3 })), [
+        { accountId: account, calls: 0, auditEntries: 4, callbacks: 0, recordings: 0 },
       ])
+      const found = await evidenceAfter(sql, account, 0, 20)
+      assert.deepEqual(
+        found.slice(0, 6),
+        before.map((one, n) => (n < 4 ? { ...one, personal: null, salt: null, foundBy: { ...one.foundBy, supervisor: null } } : one)),
+      )
+      assert.deepEqual(
+        found.slice(6).map(({ kind, body }) => [kind, body]),
+        [
+          ['purge', '{"what":"audit-personal","olderThan":"2026-11-26T21:00:00.123Z","from":1,"through":3,"entries":3}'],
+          ['purge', '{"what":"audit-personal","olderThan":"2026-11-26T21:00:00.123Z","from":4,"through":4,"entries":1}'],
+        ],
+      )
       const { entries, purged, fault } = await verdict(account)
       assert.deepEqual({ entries, purged, fault }, { entries: 8, purged: 4, fault: null })
     })
@@ -120,7 +174,13 @@ for (const server of testServers()) {
       await keep(call, ['delivered', 'parked', 'pending'])
       const plan = { ...KEEP, callbacksBefore: T0 + 2 * DAY }
       assert.deepEqual((await countPersonal(options(account, plan)))[0]?.callbacks, 2)
-      assert.deepEqual((await purgePersonal(options(account, plan)))[0], { accountId: account, calls: 0, auditEntries: 0, callbacks: 2, recordings: 0 })
+      assert.deepEqual((await purgePersonal(options(account, plan)))[0], {
+        accountId: account,
+        calls: 0,
+        auditEntries: 0,
+        callbacks: 2,
+        recordings: 0,
+      })
       assert.deepEqual(await sql.query('select state from callback where account_id = $1', [account]), [{ state: 'pending' }])
       assert.deepEqual(await loadCall(sql, account, call.id), call)
     })
@@ -134,7 +194,11 @@ for (const server of testServers()) {
       assert.equal((await countPersonal(options(account, plan, { removeRecordings })))[0]?.recordings, 1)
       await purgePersonal(options(account, plan, { removeRecordings }))
       await purgePersonal(options(account, { ...KEEP, callsBefore: T0 + DAY }, { removeRecordings }))
-      assert.deepEqual(asked, [[account, T0 + 2 * DAY, 'count'], [account, T0 + 2 * DAY, 'delete'], [account, T0 + DAY, 'delete']])
+      assert.deepEqual(asked, [
+        [account, T0 + 2 * DAY, 'count'],
+        [account, T0 + 2 * DAY, 'delete'],
+        [account, T0 + DAY, 'delete'],
+      ])
       await purgePersonal(options(account, { ...KEEP, auditBefore: T0 + DAY, callbacksBefore: T0 + DAY }, { removeRecordings }))
       assert.equal(asked.length, 3)
     })
@@ -147,9 +211,14 @@ for (const server of testServers()) {
           await appendEvidence(sql, entry(account, T0 + k))
         }
         let left = n
-        const failing = (inner: Sql): Sql => ({ query: (...statement) => (left-- > 0 ? inner.query(...statement) : Promise.reject(new Error('the power is out'))) })
+        const failing = (inner: Sql): Sql => ({
+          query: (...statement) => (left-- > 0 ? inner.query(...statement) : Promise.reject(new Error('the power is out'))),
+        })
         const flaky = { sql: failing(sql), transaction: <T>(work: (tx: Sql) => Promise<T>) => database.transaction((tx) => work(failing(tx))) }
-        const broke = await purgePersonal(options(account, ALL(T0 + DAY), { database: flaky, batch: 2 })).then(() => false, () => true)
+        const broke = await purgePersonal(options(account, ALL(T0 + DAY), { database: flaky, batch: 2 })).then(
+          () => false,
+          () => true,
+        )
         await purgePersonal(options(account, ALL(T0 + DAY), { batch: 2 }))
         assert.doesNotMatch(await all(account), /9876543210|Rao/)
         const purges = (await evidenceAfter(sql, account, 0, 100)).filter(({ kind }) => kind === 'purge').map(({ body }) => JSON.parse(body))
@@ -166,7 +235,10 @@ for (const server of testServers()) {
       await keep(endedCall(account, T0))
       await appendEvidence(sql, entry(account, T0))
       const said: unknown[] = []
-      const log = { ...silent, info: (fields: Readonly<Record<string, unknown>>, message: string) => void (fields.account === account && said.push([fields, message])) }
+      const log = {
+        ...silent,
+        info: (fields: Readonly<Record<string, unknown>>, message: string) => void (fields.account === account && said.push([fields, message])),
+      }
       const retention = { callsDays: 90, auditPersonalDays: null, callbacksDays: null, recordingsDays: null }
       const turn = (now: number) => purgeByPolicy({ retention, database, now: () => now, newId: sampleId, log })
       await turn(T0 + 90 * DAY)
@@ -184,7 +256,10 @@ for (const server of testServers()) {
       const note = (fields: Readonly<Record<string, unknown>>): void => void said.push(fields)
       await logHeads({ database, log: { ...silent, info: note } })
       const [head] = await chainHeads(sql, account)
-      assert.deepEqual(said.find((fields) => fields.account === account), { account, entries: 1, head: head?.hash })
+      assert.deepEqual(
+        said.find((fields) => fields.account === account),
+        { account, entries: 1, head: head?.hash },
+      )
       await logHeads({ database: { ...database, sql: { query: () => Promise.reject(new Error('away')) } }, log: { ...silent, error: note } })
       assert('err' in (said.at(-1) ?? {}))
     })

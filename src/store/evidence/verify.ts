@@ -10,7 +10,17 @@ import type { Sql } from '../database.ts'
 import { commitmentOf, FIRST_PREVIOUS, hashOf, isFoundRightly } from './entries.ts'
 import { type ChainHead, chainHeads, evidenceAfter, sequenceOfHash } from './log.ts'
 
-export const FAULTS = ['altered', 'missing', 'reordered', 'personal-altered', 'personal-missing', 'truncated', 'head-altered', 'head-missing', 'head-unknown'] as const
+export const FAULTS = [
+  'altered',
+  'missing',
+  'reordered',
+  'personal-altered',
+  'personal-missing',
+  'truncated',
+  'head-altered',
+  'head-missing',
+  'head-unknown',
+] as const
 
 export interface Fault {
   readonly kind: (typeof FAULTS)[number]
@@ -63,7 +73,8 @@ export async function verifyChain(sql: Sql, accountId: AccountId, { notedHead, o
     for (const entry of page) {
       const fault = await faultOf(sql, entry, walk)
       if (fault) return verdict(fault)
-      if (head?.sequence === entry.sequence && head.hash !== entry.hash) return verdict(faultAt('head-altered', entry.sequence, 'the head of the chain names another hash'))
+      if (head?.sequence === entry.sequence && head.hash !== entry.hash)
+        return verdict(faultAt('head-altered', entry.sequence, 'the head of the chain names another hash'))
       take(entry, walk, notedHead)
     }
     if (page.length < pageSize) break
@@ -83,7 +94,11 @@ async function faultOf(sql: Sql, entry: Entry, walk: Walk): Promise<Fault | null
   if (entry.previous !== walk.previous) {
     const before = await sequenceOfHash(sql, entry.accountId, entry.previous)
     if (before !== null) return faultAt('reordered', expected, `entry ${expected} was written after the entry that now stands at ${before}`)
-    return faultAt('altered', expected, `entry ${expected} does not follow entry ${expected - 1}: it was altered, put in, or what stood before it was exchanged`)
+    return faultAt(
+      'altered',
+      expected,
+      `entry ${expected} does not follow entry ${expected - 1}: it was altered, put in, or what stood before it was exchanged`,
+    )
   }
   if (hashOf(entry) !== entry.hash) return faultAt('altered', expected, `entry ${expected} does not have its hash: it was altered`)
   if (entry.personal !== null && commitmentOf(entry.salt ?? '', entry.personal) !== entry.commitment)
@@ -131,7 +146,8 @@ function endFault(walk: Walk, head: ChainHead | null): Fault | null {
   const [first] = lacking
   if (first) return faultAt('personal-missing', first.from, `the numbers and names of entry ${first.from} are not there, and no purge says so`)
   if (head === null && entries > 0) return faultAt('head-missing', entries, 'the chain has entries, but no head')
-  if (head && head.sequence > entries) return faultAt('truncated', entries + 1, `the chain was cut off: its head names entry ${head.sequence}, the last one there is ${entries}`)
+  if (head && head.sequence > entries)
+    return faultAt('truncated', entries + 1, `the chain was cut off: its head names entry ${head.sequence}, the last one there is ${entries}`)
   if (!sawNoted) return faultAt('head-unknown', entries, 'no entry has the head that was noted: the chain was cut off before it, or made anew')
   return null
 }

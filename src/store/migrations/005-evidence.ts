@@ -64,7 +64,9 @@ begin
   end loop;
   return new;
 end $$;
-create trigger evidence_link before insert on evidence for each row execute function evidence_link();
+-- Who restores a backup puts entries back as they were, each with its hash: set local earshot.restoring = 'on'. What he puts is verified like any other.
+create trigger evidence_link before insert on evidence for each row
+  when (current_setting('earshot.restoring', true) is distinct from 'on') execute function evidence_link();
 
 create function evidence_stays() returns trigger language plpgsql as $$
 begin
