@@ -14,7 +14,7 @@ export const KEY = 'key'
 export const TOKEN = 'a-token-of-some-length'
 export const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
 const CLI = new URL('../bin/earshot.mjs', import.meta.url).pathname
-const START_MS = 30_000
+const START_MS = 90_000
 
 /** The vendor's JSON as a customer's program reads it: whatever is asked for is there, or the test fails. */
 export interface VendorJson {
@@ -63,7 +63,7 @@ export interface TestServerOptions {
   readonly on?: DatabaseServer
   /** False: it is only made ready to be started. */
   readonly started?: boolean
-  /** How long a start may take; default 30 s. */
+  /** How long a start may take; default 90 s, for a machine that does much else. */
   readonly startMs?: number
   /** Waits between the attempts of a callback, s. */
   readonly retrySeconds?: readonly number[]
