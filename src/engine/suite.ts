@@ -11,6 +11,7 @@ import { MODES, type Mode } from '../domain/leg.ts'
 import { hearMode, type Titled, trio } from './cast.ts'
 import { playScene, type Rig, TONES } from './scene.ts'
 import { LEG_TESTS } from './suite-legs.ts'
+import { SOUND_TESTS } from './suite-sounds.ts'
 
 export interface Deviation {
   /** The title of the test that this engine does not pass. */
@@ -37,7 +38,7 @@ export function engineSuite(name: string, makeRig: () => Promise<Rig>, deviation
 }
 
 /** The suite itself, for a test that it finds what it is there to find. */
-export const suiteTests = (): readonly Titled[] => [...HEARING, ...CHANGES, ...LEG_TESTS]
+export const suiteTests = (): readonly Titled[] => [...HEARING, ...CHANGES, ...LEG_TESTS, ...SOUND_TESTS]
 
 const HEARING: readonly Titled[] = [
   [
