@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { describe, it } from 'node:test'
+import type { TapeId } from '../domain/ids.ts'
 import { SILENCE } from '../media/g711.ts'
 import { tonePayload } from '../media/tone.ts'
 import type { Captured } from '../phone/ear.ts'
@@ -62,7 +63,7 @@ describe('the native engine does not disturb the conversation', () => {
     }
   }
 
-  it("[C25] a supervisor who joins, listens and leaves changes no packet of the conversation; one who whispers none of the customer's", async () => {
+  it("[C25] a recording, and a supervisor who joins, listens and leaves, change no packet of the conversation; one who whispers none of the customer's", async () => {
     await playScene(
       async () => makeRig([{ law: 'pcmu', transport: 'udp', ptimeMs: 20, capturePackets: 3_000 }]),
       async (scene) => {
@@ -77,6 +78,8 @@ describe('the native engine does not disturb the conversation', () => {
           await until('packets come', () => sofar(customer) >= goal && sofar(agent) >= goal)
         }
         await grown(30)
+        await scene.alsoHear(['tape-left' as TapeId, [agent.legId]], ['tape-right' as TapeId, [customer.legId, agent.legId]])
+        await scene.record('tape-left' as TapeId, 'tape-right' as TapeId)
         const coach = await scene.join('listen', agent, TONES.coach)
         await grown(50)
         const ofListening = capturedBy(agent)

@@ -76,13 +76,16 @@ async function reach(test: TestEngine, callId: CallId, to: string, legKind: 'con
   return legId
 }
 
-/** The tones of each channel of a recording, without its first and last half second. */
+/** The tones that most tenths of a second of each channel have; a crystal and a busy machine move a tone's phase, so no longer pieces. */
 async function tonesOn(file: string): Promise<readonly (readonly number[])[]> {
   const bytes = await readFile(file)
   const layout = layoutOf(bytes)
   assert(!('refused' in layout))
   const channels = Array.from({ length: layout.channels }, (_, at) => Int16Array.from(channelOf(bytes, layout, at), (sample) => sample * 32768))
-  return channels.map((samples) => TONES.filter((hz) => powerDb(samples.subarray(4_000, -4_000), hz) > -24))
+  return channels.map((samples) => {
+    const pieces = Array.from({ length: Math.floor(samples.length / 800) }, (_, at) => samples.subarray(at * 800, at * 800 + 800))
+    return TONES.filter((hz) => pieces.filter((piece) => powerDb(piece, hz) > -24).length > pieces.length / 2)
+  })
 }
 
 describeWith('baresip', 'baresip and the native engine', () => {
@@ -121,7 +124,7 @@ describeWith('baresip', 'baresip and the native engine', () => {
         await Promise.all([agent.happens('CALL_CLOSED'), client.happens('CALL_CLOSED')])
         await eventually('the recording is whole', async () => {
           const bytes = await readFile(file)
-          return bytes.readUInt32LE(40) === bytes.length - 44 && (await tonesOn(file)).every((tones) => tones.length === 1)
+          return bytes.length > 44 && bytes.readUInt32LE(40) === bytes.length - 44
         })
         assert.deepEqual(await tonesOn(file), [[AGENT_HZ], [CUSTOMER_HZ]])
         assert.deepEqual(test.played, [opening])

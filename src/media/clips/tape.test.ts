@@ -368,7 +368,10 @@ describe('A recording', () => {
     room.now = START + MAX_RECORDING_MS + 10_000
     turn(room.recording, room.now)
     assert.equal(isFull(room.recording), true)
+    assert.equal(takeChunks(room.recording).length, 0)
+    for (let i = 0; i < 1000; i++) turn(room.recording, (room.now += 10))
     finish(room.recording, room.now + 60_000)
+    assert.ok(takeChunks(room.recording).length <= 1, 'what comes after it takes no room')
   })
 
   test('A phone that begins a new stream, or whose time leaps, is heard where it speaks, once', () => {

@@ -142,7 +142,7 @@ export function settle(recording: Recording, now: number): void {
 export function turn(recording: Recording, now: number): void {
   settle(recording, now)
   const until = timeAt(recording, now) - HOLD_MS * SAMPLES_PER_MS
-  for (let steps = 0; steps < MAX_STEPS && recording.done + STEP <= until; steps++) giveOut(recording, STEP)
+  for (let steps = 0; steps < MAX_STEPS && recording.done + STEP <= until && !isFull(recording); steps++) giveOut(recording, STEP)
 }
 
 /** The call is over: gives out everything up to now. */

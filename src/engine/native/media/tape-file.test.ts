@@ -159,6 +159,37 @@ describe('The file of a recording', () => {
     assert.deepEqual(troubles.slice(1), ['a recording has lost 2.5 s of sound'])
   })
 
+  test('A disk that loses again and again is spoken of once a minute', async () => {
+    const { state, openDisk } = badDisk()
+    const troubles: string[] = []
+    const file = openTapeFile(options('flaky.wav', troubles, { openDisk }))
+    await file.opened
+    for (let n = 0; n < 250; n++) {
+      state.error = n % 2 === 0 ? full() : null
+      file.take([chunk(n)])
+      await until(() => state.atOnce > 0)
+      await until(() => state.atOnce === 0)
+      for (let i = 0; i < 8; i++) await turnOfLoop()
+    }
+    state.error = null
+    await file.close()
+    assert.equal(troubles.filter((text) => text.includes('loses')).length, 3)
+  })
+
+  test('A file that cannot be opened in time is an error, and nothing is left open or waited for', async () => {
+    const { state, openDisk } = badDisk()
+    const turns = makeTurns()
+    let release = (): void => {}
+    state.hangs = new Promise((resolve) => {
+      release = resolve
+    })
+    const file = openTapeFile(options('never.wav', [], { openDisk, turns, openMs: 20 }))
+    await assert.rejects(file.opened, /does not answer/)
+    await file.close()
+    release()
+    await until(() => state.isClosed && turns.free === MAX_WRITES)
+  })
+
   test('Many recordings write two at a time, each in its turn', async () => {
     const turns = makeTurns()
     const { state, openDisk } = badDisk()
