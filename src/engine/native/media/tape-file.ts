@@ -144,13 +144,36 @@ function start(file: Writing): void {
 }
 
 async function pump(file: Writing, disk: Disk): Promise<void> {
-  const { turns } = file.options
-  for (let chunk = file.queue[0]; chunk !== undefined; chunk = file.queue[0]) {
-    const written = chunk
-    await inTurn(turns, () => write(file, disk, written)).catch((error: unknown) => lose(file, written, reasonOf(error)))
-    file.queue.shift()
-    file.queuedBytes -= chunk.samples.byteLength
+  while (file.queue.length > 0) {
+    await inTurn(file.options.turns, async () => {
+      // Taken when the turn has come: whoever waited long has much to write, and writes it at one go.
+      const chunk = joined(file.queue, file.options.channels)
+      await write(file, disk, chunk).catch((error: unknown) => lose(file, chunk, reasonOf(error)))
+      for (let left = chunk.samples.length; left > 0; left -= file.queue.shift()?.samples.length ?? left);
+      file.queuedBytes -= chunk.samples.byteLength
+    })
   }
+}
+
+/** The first chunks up to the first hole, as one. */
+function joined(chunks: readonly Chunk[], channels: number): Chunk {
+  const [first, ...rest] = chunks
+  if (first === undefined) return { at: 0, samples: new Int16Array() }
+  let length = first.samples.length
+  const hole = rest.findIndex(({ at, samples }) => {
+    const follows = at === first.at + length / channels
+    if (follows) length += samples.length
+    return !follows
+  })
+  const run = [first, ...rest.slice(0, hole < 0 ? rest.length : hole)]
+  if (run.length === 1) return first
+  const samples = new Int16Array(length)
+  let done = 0
+  for (const each of run) {
+    samples.set(each.samples, done)
+    done += each.samples.length
+  }
+  return { at: first.at, samples }
 }
 
 async function write(file: Writing, disk: Disk, { at, samples }: Chunk): Promise<void> {
