@@ -184,8 +184,12 @@ function write(recording: Recording, strip: Strip, start: number, samples: Int16
   const end = start + samples.length
   while (end > recording.done + RING && !isFull(recording)) giveOut(recording, STEP)
   const skipped = Math.max(0, recording.done - start)
-  for (let i = skipped; i < samples.length; i++) strip.ring[(start + i) & PLACE] = samples[i] ?? 0
-  if (skipped < samples.length) strip.end = Math.max(strip.end, end)
+  if (skipped >= samples.length) return
+  const at = (start + skipped) & PLACE
+  const untilWrap = Math.min(samples.length, skipped + RING - at)
+  strip.ring.set(samples.subarray(skipped, untilWrap), at)
+  strip.ring.set(samples.subarray(untilWrap), 0)
+  strip.end = Math.max(strip.end, end)
 }
 
 function writeClip(recording: Recording, strip: Strip, { samples, repeats, startedAt }: Playing, at: number): void {
@@ -209,12 +213,16 @@ function giveOut(recording: Recording, count: number): void {
   const { tapes, done, chunk, sum } = recording
   const before = (done - recording.chunkAt) * tapes.length
   for (const [channel, { strips }] of tapes.entries()) {
-    sum.fill(0)
+    // Silence needs no work: a new chunk is silent.
+    let isSilent = true
     for (const [mouth, strip] of strips) {
       if (strip.end > done) move(strip.ring, done, sum, count)
+      isSilent &&= strip.end <= done
       if (!strip.isOpen && strip.end <= done + count) strips.delete(mouth)
     }
-    for (let i = 0; i < count; i++) chunk[before + channel + i * tapes.length] = Math.max(-32768, Math.min(32767, sum[i] ?? 0))
+    if (isSilent) continue
+    for (let i = 0, at = before + channel; i < count; i++, at += tapes.length) chunk[at] = saturated(sum[i] ?? 0)
+    sum.fill(0)
   }
   recording.done += count
   if (recording.done - recording.chunkAt < CHUNK) return
@@ -225,9 +233,10 @@ function giveOut(recording: Recording, count: number): void {
 
 /** Adds a stretch of a strip and leaves silence behind. */
 function move(ring: Int16Array, place: number, sum: Int32Array, count: number): void {
-  for (let i = 0; i < count; i++) {
-    const at = (place + i) & PLACE
+  for (let i = 0, at = place & PLACE; i < count; i++, at = (at + 1) & PLACE) {
     sum[i] = (sum[i] ?? 0) + (ring[at] ?? 0)
     ring[at] = 0
   }
 }
+
+const saturated = (sum: number): number => (sum > 32767 ? 32767 : sum < -32768 ? -32768 : sum)
