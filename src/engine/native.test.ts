@@ -1,4 +1,4 @@
-/** The native engine passes the suite of all engines, and more: what is its own. */
+/** The native engine passes the suite of all engines (its sounds and tapes in `native-sounds.test.ts`), and more: what is its own. */
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { describe, it } from 'node:test'
@@ -8,9 +8,9 @@ import { tonePayload } from '../media/tone.ts'
 import type { Captured } from '../phone/ear.ts'
 import { ALIKE, capturedBy, makeRig } from './native-rig.test.ts'
 import { type Actor, playScene, type Rig, TONES, until } from './scene.ts'
-import { engineSuite } from './suite.ts'
+import { callTests, engineSuite } from './suite.ts'
 
-engineSuite('the native engine', async () => makeRig(ALIKE))
+engineSuite('the native engine', async () => makeRig(ALIKE), [], callTests())
 
 describe('the native engine when the thread of its sound dies', () => {
   /** The real worker, which dies when it is told to. */
