@@ -22,9 +22,8 @@ export const HOLD_MS = 400
 export const CHUNK_MS = 500
 /** A longer recording ends here; a WAV file has an end as well. */
 export const MAX_RECORDING_MS = 24 * 3_600_000
-/** What is summed up at a time, and how often in one turn: after a stall we catch up gently, so that what waits in sockets still finds its place. */
+/** What is summed up at a time. */
 const STEP = 20 * SAMPLES_PER_MS
-const MAX_STEPS = 4
 /** One second, as a power of two, and the mask that finds a place on it. */
 const RING = 8192
 const PLACE = RING - 1
@@ -60,8 +59,9 @@ export interface Chunk {
 export interface Recording {
   readonly startedAt: number
   readonly tapes: readonly Tape[]
-  /** Samples of each tape that were given out. */
+  /** Samples of each tape that were given out, and those that the next turn may give out. */
   done: number
+  due: number
   chunk: Int16Array
   /** Where the chunk begins. */
   chunkAt: number
@@ -85,6 +85,7 @@ export const makeRecording = (tapeIds: readonly string[], now: number): Recordin
   startedAt: now,
   tapes: tapeIds.map((id) => ({ id, strips: new Map() })),
   done: 0,
+  due: 0,
   chunk: new Int16Array(CHUNK * tapeIds.length),
   chunkAt: 0,
   chunks: [],
@@ -138,11 +139,14 @@ export function settle(recording: Recording, now: number): void {
   }
 }
 
-/** Our clock's turn: gives out what has waited for long enough. Call it every 10 ms. */
+/**
+ * Our clock's turn: gives out what had waited for long enough at the turn before. After a stall, what waits in sockets is so read before
+ * its time is given out. Call it every 10 ms; called less often it keeps up all the same.
+ */
 export function turn(recording: Recording, now: number): void {
   settle(recording, now)
-  const until = timeAt(recording, now) - HOLD_MS * SAMPLES_PER_MS
-  for (let steps = 0; steps < MAX_STEPS && recording.done + STEP <= until && !isFull(recording); steps++) giveOut(recording, STEP)
+  while (recording.done + STEP <= recording.due && !isFull(recording)) giveOut(recording, STEP)
+  recording.due = timeAt(recording, now) - HOLD_MS * SAMPLES_PER_MS
 }
 
 /** The call is over: gives out everything up to now. */
