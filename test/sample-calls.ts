@@ -3,8 +3,10 @@ import fc from 'fast-check'
 import type { Address } from '../src/domain/address.ts'
 import type { Call } from '../src/domain/call.ts'
 import type { AccountId, CallId, LegId } from '../src/domain/ids.ts'
+import { LIMITS } from '../src/domain/errors.ts'
 import type { Leg, Subscription } from '../src/domain/leg.ts'
 import type { CallbackRow } from '../src/store/outbox.ts'
+import { rate } from './sample-money.ts'
 
 export const ACCOUNT = 'acme' as AccountId
 export const T0 = Date.UTC(2026, 10, 22, 9, 0, 0, 123)
@@ -35,6 +37,7 @@ export function sampleCall(change: Partial<Call> = {}): Call {
     limitMs: 14_400_000,
     subscription: null,
     customField: null,
+    rate: null,
     ...more,
   })
   const agent = leg('outbound', 'client:anna')
@@ -61,6 +64,7 @@ export function sampleCall(change: Partial<Call> = {}): Call {
     subscription: null,
     customField: null,
     state: { status: 'live' },
+    endReason: null,
     legs: [agent, customer, supervisor],
     ...change,
   }
@@ -113,6 +117,7 @@ const leg: fc.Arbitrary<Leg> = fc
       address: text as fc.Arbitrary<Address>,
       origin: fc.constant(role.origin),
       monitoring: fc.constant(role.monitoring),
+      rate: fc.option(rate),
       lastAction: fc.constantFrom('', 'listen', 'whisper', 'barge', 'hangup'),
       state: fc.oneof(
         fc.constant({ status: 'ringing' as const }),
@@ -137,5 +142,6 @@ export const anyCall: fc.Arbitrary<Call> = fc.record({
     fc.record({ status: fc.constant('ending' as const), outcome: cause }),
     fc.record({ status: fc.constant('ended' as const), outcome: cause, endedAt: time }),
   ),
+  endReason: fc.option(fc.constantFrom(...LIMITS)),
   legs: fc.uniqueArray(leg, { maxLength: 5, selector: (one) => one.id }),
 })

@@ -81,8 +81,8 @@ accounts:\n  - sid: acme\n    keys: [{key: k, token: 0123456789abcdef}]\n    age
     stop = () => house.stop()
     const database = await openBeside({ data: join(place, 'data'), log: silent, migrates: false })
     await database.transaction(async (sql) => {
-      await saveCall(sql, { call: older, node: 'n', callbacks: [], idempotency: null })
-      await saveCall(sql, { call: live, node: 'n', callbacks, idempotency: null })
+      await saveCall(sql, { call: older, node: 'n', callbacks: [], charges: [], idempotency: null })
+      await saveCall(sql, { call: live, node: 'n', callbacks, charges: [], idempotency: null })
       await sql.query(`update callback set state = 'parked', settled_at = $1, attempts = 7, last_status = 500, last_error = $2`, [new Date(T0), `no ${NUMBER}`])
     })
     await database.close()
@@ -226,13 +226,13 @@ describe('commands on data that is not as it should be', () => {
     try {
       const file = await configured(`sip: {port: 0}\ndata: "${opened.url.replace('@/', '@localhost/')}"\n`)
       const { sql } = opened.database
-      const tables = ['call', 'leg', 'callback', 'idempotency', 'node', 'callback_secret']
+      const tables = ['call', 'leg', 'callback', 'idempotency', 'node', 'callback_secret', 'charge', 'balance', 'balance_change']
       await sql.query(`drop table ${tables.join(', ')}, migration`)
-      assert.match((await earshot('callbacks', 'list', '-c', file)).err.join(), /not up to date \(001-calls missing\); run: earshot migrate --config/)
+      assert.match((await earshot('callbacks', 'list', '-c', file)).err.join(), /not up to date \(001-calls, 003-ledger missing\); run: earshot migrate --config/)
       const { code, out } = await earshot('doctor', '-c', file)
-      assert.match(out, /^warning +database .*lack 001-calls\n +→ The next start makes them/m)
+      assert.match(out, /^warning +database .*lack 001-calls, 003-ledger\n +→ The next start makes them/m)
       assert.equal(code, 0)
-      assert.equal((await earshot('migrate', '-c', file)).out, 'Made 001-calls. The tables are up to date.')
+      assert.equal((await earshot('migrate', '-c', file)).out, 'Made 001-calls, 003-ledger. The tables are up to date.')
       assert.equal((await earshot('callbacks', 'list', '-c', file)).out, 'No parked callbacks.')
       await sql.query(`insert into migration (name, timestamp) values ('999-later', '')`)
       for (const command of [['calls', 'list'], ['migrate']])

@@ -2,9 +2,11 @@
  * What a step leaves behind besides the state of its call: callbacks to send, and whatever else must be on disk with that
  * state or not at all. Pure but for the ids it is given; made once for a step, saved with it.
  */
+import { billedSeconds, dayOf, justOver, pulsesIn, type RatePlan, rated } from '../domain/account/rating.ts'
 import type { Call, Decision } from '../domain/call.ts'
 import type { AccountId } from '../domain/ids.ts'
 import type { Records } from '../store/calls.ts'
+import type { ChargeRow } from '../store/ledger/charges.ts'
 import { callbackRows } from '../webhooks/enqueue.ts'
 
 export interface Settled {
@@ -16,22 +18,55 @@ export interface Settled {
 /** @param before The call before this step; undefined when it begins with it. */
 export type Settle = (before: Call | undefined, decision: Decision) => Settled
 
-export const NO_RECORDS: Records = { callbacks: [] }
+export const NO_RECORDS: Records = { callbacks: [], charges: [] }
 
 /** Of two steps of one call that are written together, the earlier one first. */
-export const joined = (earlier: Records, later: Records): Records => ({ callbacks: [...earlier.callbacks, ...later.callbacks] })
+export const joined = (earlier: Records, later: Records): Records => ({
+  callbacks: [...earlier.callbacks, ...later.callbacks],
+  charges: [...earlier.charges, ...later.charges],
+})
 
 export interface SettleOptions {
   /** IANA name (C5). */
   readonly timeZone: (accountId: AccountId) => string
+  /** The rate plan of the account as it is at this moment; null, or no function: nothing is charged. */
+  readonly planOf?: (accountId: AccountId) => RatePlan | null
   /** Unique and unguessable: `[0-9a-z]`, at most 60 characters. */
   readonly newId: () => string
   readonly now: () => number
 }
 
 export const makeSettle =
-  ({ timeZone, newId, now }: SettleOptions): Settle =>
-  (_before, decision) => {
-    const { call, notices } = decision
-    return { decision, records: { callbacks: callbackRows(call, notices, { timeZone: timeZone(call.accountId), newId, now: now() }) } }
+  ({ timeZone, planOf, newId, now }: SettleOptions): Settle =>
+  (before, decided) => {
+    const { accountId } = decided.call
+    const call = rated(before, decided.call, planOf?.(accountId) ?? null)
+    const zone = timeZone(accountId)
+    return {
+      decision: call === decided.call ? decided : { ...decided, call },
+      records: {
+        callbacks: callbackRows(call, decided.notices, { timeZone: zone, newId, now: now() }),
+        charges: chargesOf(before, call, zone),
+      },
+    }
   }
+
+/** One for each answered leg that ended in this step (C33). */
+export const chargesOf = (before: Call | undefined, call: Call, timeZone: string): readonly ChargeRow[] =>
+  justOver(before, call).flatMap((leg): readonly ChargeRow[] => {
+    if (leg.state.status !== 'ended') return []
+    const seconds = billedSeconds(leg)
+    return [
+      {
+        legId: leg.id,
+        callId: call.id,
+        accountId: call.accountId,
+        origin: leg.origin,
+        day: dayOf(leg.state.endedAt, timeZone),
+        endedAt: leg.state.endedAt,
+        seconds,
+        pulses: leg.rate === null ? 0 : pulsesIn(seconds, leg.rate.pulseS),
+        rate: leg.rate,
+      },
+    ]
+  })

@@ -7,7 +7,7 @@
  *   live ──a conversation leg ends, or the last one──▶ ending ──every leg has ended──▶ ended
  */
 import type { Address } from './address.ts'
-import { DomainError } from './errors.ts'
+import { DomainError, type LimitCode } from './errors.ts'
 import { type Hearing, hearing } from './hearing.ts'
 import type { AccountId, CallId, LegId } from './ids.ts'
 import { type CallbackEvent, type EndCause, isAnswered, isConversation, isLive, type Leg, type LetGoCause, type Subscription } from './leg.ts'
@@ -36,6 +36,8 @@ export interface Call {
   readonly subscription: Subscription | null
   readonly customField: string | null
   readonly state: CallState
+  /** The limit of its account that ended this call or kept it from going on; null: none. */
+  readonly endReason: LimitCode | null
   /** In order of creation, ended ones included. */
   readonly legs: readonly Leg[]
 }

@@ -50,7 +50,7 @@ export interface NewLeg {
 export function newLeg({ id, address, origin, now, ringMs, limitMs }: NewLeg): Leg {
   return {
     id, address, origin, ringMs, limitMs,
-    monitoring: null, lastAction: '', createdAt: now, updatedAt: now, state: { status: 'ringing' }, subscription: null, customField: null,
+    monitoring: null, lastAction: '', createdAt: now, updatedAt: now, state: { status: 'ringing' }, subscription: null, customField: null, rate: null,
   }
 }
 
@@ -61,7 +61,7 @@ export function connect(command: ConnectCommand, ids: { readonly callId: CallId;
   const leg = newLeg({ id: ids.legId, address: from, origin: 'outbound', now, ringMs, limitMs })
   const call: Call = {
     id: ids.callId, accountId: ids.account.id, direction: 'outbound-api', from, to, callerId, agentLegId: leg.id,
-    createdAt: now, updatedAt: now, ringMs, limitMs, subscription, customField, state: { status: 'live' }, legs: [leg],
+    createdAt: now, updatedAt: now, ringMs, limitMs, subscription, customField, state: { status: 'live' }, endReason: null, legs: [leg],
   }
   return { call, orders: [{ kind: 'dial', legId: leg.id, legKind: 'conversation', to: from, callerId }], notices: [] }
 }

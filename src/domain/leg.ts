@@ -1,5 +1,6 @@
 /** One party's connection to a call. */
 import type { Address } from './address.ts'
+import type { Money } from './account/money.ts'
 import type { LegId } from './ids.ts'
 
 export const MODES = ['listen', 'whisper', 'barge'] as const
@@ -38,6 +39,15 @@ export interface Monitoring {
   readonly targetLegId: LegId
 }
 
+/** What a leg costs while it talks; copied from the account's plan, so that it stays what it was (C33). */
+export interface LegRate {
+  readonly currency: string
+  /** Whole seconds of one pulse. */
+  readonly pulseS: number
+  /** Of one pulse. */
+  readonly price: Money
+}
+
 export interface Leg {
   readonly id: LegId
   readonly address: Address
@@ -54,6 +64,8 @@ export interface Leg {
   readonly limitMs: number
   readonly subscription: Subscription | null
   readonly customField: string | null
+  /** Null without a rate plan. */
+  readonly rate: LegRate | null
 }
 
 export const isLive = (leg: Leg): boolean => leg.state.status !== 'ended'

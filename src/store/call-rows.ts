@@ -2,14 +2,22 @@
 import assert from 'node:assert/strict'
 import type { Address } from '../domain/address.ts'
 import type { Call, CallState } from '../domain/call.ts'
+import type { LimitCode } from '../domain/errors.ts'
+import type { Money } from '../domain/account/money.ts'
 import type { AccountId, CallId, LegId } from '../domain/ids.ts'
-import type { CallbackContentType, CallbackEvent, EndCause, Leg, LegState, Mode, Subscription } from '../domain/leg.ts'
+import type { CallbackContentType, CallbackEvent, EndCause, Leg, LegRate, LegState, Mode, Subscription } from '../domain/leg.ts'
 import { fromTimestamp, toTimestamp } from './json.ts'
 
 interface SubscriptionRow {
   readonly callback_url: string | null
   readonly callback_events: readonly CallbackEvent[] | null
   readonly callback_content_type: CallbackContentType | null
+}
+
+interface RateRow {
+  readonly rate_currency: string | null
+  readonly rate_pulse_s: number | null
+  readonly rate_price: string | null
 }
 
 /** Times are ISO 8601, as they are in PostgreSQL's JSON. */
@@ -30,9 +38,10 @@ export interface CallRow extends SubscriptionRow {
   readonly status: CallState['status']
   readonly outcome: EndCause | null
   readonly ended_at: string | null
+  readonly end_reason: LimitCode | null
 }
 
-export interface LegRow extends SubscriptionRow {
+export interface LegRow extends SubscriptionRow, RateRow {
   readonly id: string
   readonly call_id: string
   readonly position: number
@@ -54,6 +63,7 @@ export interface LegRow extends SubscriptionRow {
 }
 
 const SUBSCRIPTION_COLUMNS = { callback_url: 'text', callback_events: 'text[]', callback_content_type: 'text' }
+const RATE_COLUMNS = { rate_currency: 'text', rate_pulse_s: 'integer', rate_price: 'text' }
 
 export const CALL_COLUMNS: Readonly<Record<keyof CallRow, string>> = {
   id: 'text',
@@ -72,6 +82,7 @@ export const CALL_COLUMNS: Readonly<Record<keyof CallRow, string>> = {
   status: 'text',
   outcome: 'text',
   ended_at: 'timestamptz',
+  end_reason: 'text',
   ...SUBSCRIPTION_COLUMNS,
 }
 
@@ -95,6 +106,7 @@ export const LEG_COLUMNS: Readonly<Record<keyof LegRow, string>> = {
   limit_ms: 'integer',
   custom_field: 'text',
   ...SUBSCRIPTION_COLUMNS,
+  ...RATE_COLUMNS,
 }
 
 export function callRow(call: Call, node: string): CallRow {
@@ -117,6 +129,7 @@ export function callRow(call: Call, node: string): CallRow {
     status: state.status,
     outcome: state.status === 'live' ? null : state.outcome,
     ended_at: state.status === 'ended' ? toTimestamp(state.endedAt) : null,
+    end_reason: call.endReason,
   }
 }
 
@@ -138,6 +151,7 @@ export function legRow(leg: Leg, callId: CallId, position: number): LegRow {
     limit_ms: leg.limitMs,
     custom_field: leg.customField,
     ...subscriptionRow(leg.subscription),
+    ...rateRow(leg.rate),
     status: state.status,
     answered_at: answeredAt === null ? null : toTimestamp(answeredAt),
     memory: state.status === 'answered' ? state.memory : null,
@@ -163,6 +177,7 @@ export function callOf(row: CallRow, legs: readonly LegRow[]): Call {
     subscription: subscriptionOf(row),
     customField: row.custom_field,
     state: callStateOf(row),
+    endReason: row.end_reason,
     legs: legs.map(legOf),
   }
 }
@@ -181,7 +196,18 @@ function legOf(row: LegRow): Leg {
     limitMs: row.limit_ms,
     subscription: subscriptionOf(row),
     customField: row.custom_field,
+    rate: rateOf(row),
   }
+}
+
+const rateRow = (rate: LegRate | null): RateRow => ({
+  rate_currency: rate?.currency ?? null,
+  rate_pulse_s: rate?.pulseS ?? null,
+  rate_price: rate?.price ?? null,
+})
+
+function rateOf({ rate_currency: currency, rate_pulse_s: pulseS, rate_price: price }: RateRow): LegRate | null {
+  return currency === null ? null : { currency, pulseS: present(pulseS), price: present(price) as Money }
 }
 
 function callStateOf(row: CallRow): CallState {

@@ -14,7 +14,7 @@ import type { Sql } from './database.ts'
 import { findIdempotency, IDEMPOTENCY_MS, type IdempotencyRecord, IdempotencyTaken } from './idempotency.ts'
 
 const NODE = 'node-1'
-const save = (call: Call, more: Partial<Parameters<typeof saveCall>[1]> = {}) => ({ call, node: NODE, callbacks: [], idempotency: null, ...more })
+const save = (call: Call, more: Partial<Parameters<typeof saveCall>[1]> = {}) => ({ call, node: NODE, callbacks: [], charges: [], idempotency: null, ...more })
 
 const record = (call: Call, change: Partial<IdempotencyRecord> = {}): IdempotencyRecord => ({
   accountId: ACCOUNT,
@@ -285,7 +285,7 @@ for (const server of testServers()) {
 
     test('NUL and halves of surrogate pairs, which PostgreSQL cannot hold, do not keep a call from being saved', async () => {
       const call = sampleCall({ customField: 'a\0b\ud800c😀\\u0000' })
-      await saveCall(sql, save(call, { callbacks: [sampleCallback({ body: '\0x' })], idempotency: record(call, { answer: '\udc00' }) }))
+      await saveCall(sql, save(call, { callbacks: [sampleCallback({ body: '\0x' })], charges: [], idempotency: record(call, { answer: '\udc00' }) }))
       assert.equal((await loadCall(sql, ACCOUNT, call.id))?.customField, 'a\ufffdb\ufffdc😀\\u0000')
     })
 
@@ -314,7 +314,7 @@ for (const server of testServers()) {
       const key = sampleId()
       const calls = [sampleCall(), sampleCall()]
       const outcomes = await Promise.allSettled(
-        calls.map((call) => saveCall(sql, save(call, { callbacks: [sampleCallback()], idempotency: record(call, { key }) }))),
+        calls.map((call) => saveCall(sql, save(call, { callbacks: [sampleCallback()], charges: [], idempotency: record(call, { key }) }))),
       )
       const failed = outcomes.filter((outcome) => outcome.status === 'rejected')
       assert.equal(failed.length, 1)
@@ -326,7 +326,7 @@ for (const server of testServers()) {
     test('[C27] when any part of a save fails, no part is saved', async () => {
       const good = sampleCallback()
       const call = sampleCall()
-      await saveCall(sql, save(call, { callbacks: [good], idempotency: record(call, { key: 'taken' }) }))
+      await saveCall(sql, save(call, { callbacks: [good], charges: [], idempotency: record(call, { key: 'taken' }) }))
       const spoilt = sampleCall()
       const [leg] = spoilt.legs
       assert(leg)
@@ -336,13 +336,13 @@ for (const server of testServers()) {
         { call: { ...spoilt, legs: [leg, leg] } },
         { callbacks: [sampleCallback(), good] },
         { callbacks: [sampleCallback(), sampleCallback({ url: null as never })] },
-        { callbacks: [sampleCallback()], idempotency: record(call, { key: 'taken' }) },
+        { callbacks: [sampleCallback()], charges: [], idempotency: record(call, { key: 'taken' }) },
       ]
       const tables = ['call', 'leg', 'callback', 'idempotency']
       const counted = () => Promise.all(tables.map((table) => count(sql, table)))
       const before = await counted()
       for (const fault of faults) {
-        await assert.rejects(saveCall(sql, save(spoilt, { callbacks: [sampleCallback()], idempotency: record(spoilt), ...fault })))
+        await assert.rejects(saveCall(sql, save(spoilt, { callbacks: [sampleCallback()], charges: [], idempotency: record(spoilt), ...fault })))
         assert.deepEqual(await counted(), before, JSON.stringify(fault))
       }
     })

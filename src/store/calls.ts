@@ -10,11 +10,14 @@ import { CALL_COLUMNS, type CallRow, callOf, callRow, LEG_COLUMNS, type LegRow, 
 import type { Sql } from './database.ts'
 import { type IdempotencyRecord, IdempotencyTaken } from './idempotency.ts'
 import { rowsJson, toTimestamp } from './json.ts'
+import { CALL_PRICE, type ChargeRow, chargeValues, charging } from './ledger/charges.ts'
 import { CALLBACK_CHANNEL, type CallbackRow, receiverOf } from './outbox.ts'
 
 /** What is written with a call, in the same statement. */
 export interface Records {
   readonly callbacks: readonly CallbackRow[]
+  /** Of legs that ended; one that is on record already is left as it is. */
+  readonly charges: readonly ChargeRow[]
 }
 
 export interface CallSave extends Records {
@@ -53,7 +56,8 @@ const SAVE = `
 with saved_call as (${insertion('call', CALL_COLUMNS, '$1')} ${overwriting('call', CALL_COLUMNS)}),
 saved_legs as (${insertion('leg', LEG_COLUMNS, '$2')} ${overwriting('leg', LEG_COLUMNS)}),
 enqueued as (${insertion('callback', CALLBACK_COLUMNS, '$3')}),
-remembered as (${insertion('idempotency', IDEMPOTENCY_COLUMNS, '$4')})
+remembered as (${insertion('idempotency', IDEMPOTENCY_COLUMNS, '$4')}),
+${charging('$5')}
 select case when json_array_length($3::json) > 0 then pg_notify('${CALLBACK_CHANNEL}', '') end`
 
 function insertion(table: string, columns: Readonly<Record<string, string>>, parameter: string): string {
@@ -70,15 +74,16 @@ function overwriting(table: string, columns: Readonly<Record<string, string>>): 
 }
 
 /**
- * Writes the call, all its legs, the callbacks and the idempotency record in one atomic statement, and wakes the webhook worker.
+ * Writes the call, all its legs, the callbacks, the charges and the idempotency record in one atomic statement, and wakes the webhook worker.
  * @throws {IdempotencyTaken} when the key has been used meanwhile.
  */
-export async function saveCall(sql: Sql, { call, node, callbacks, idempotency }: CallSave): Promise<void> {
+export async function saveCall(sql: Sql, { call, node, callbacks, charges, idempotency }: CallSave): Promise<void> {
   const values = [
     rowsJson([callRow(call, node)]),
     rowsJson(call.legs.map((leg, position) => legRow(leg, call.id, position))),
     rowsJson(callbacks.map(callbackValues)),
     rowsJson(idempotency === null ? [] : [idempotencyValues(idempotency)]),
+    rowsJson(charges.map(chargeValues)),
   ]
   try {
     await sql.query(SAVE, values, 'call-save')
@@ -206,7 +211,17 @@ function conditionsOf(accountId: AccountId, query: CallQuery, given: (value: unk
     ...(durationS ? [`status = 'ended'`] : []),
     ...(durationS?.min ? [answeredBefore(given(durationS.min, 'integer'))] : []),
     ...(durationS && durationS.max !== null ? [`not ${answeredBefore(given(durationS.max + 1, 'integer'))}`] : []),
-    ...(query.price ? ['false'] : []),
+    ...priceWithin(query.price, given),
+  ]
+}
+
+/** A call without a price passes no bound. */
+function priceWithin(price: CallQuery['price'], given: (value: unknown, type: string) => string): readonly string[] {
+  if (price === null) return []
+  return [
+    `status = 'ended'`,
+    ...(price.min === null ? [] : [`${CALL_PRICE} >= ${given(price.min, 'numeric')}`]),
+    ...(price.max === null ? [] : [`${CALL_PRICE} <= ${given(price.max, 'numeric')}`]),
   ]
 }
 

@@ -46,7 +46,7 @@ for (const server of testServers()) {
 
     const enqueue = async (...changes: readonly Partial<CallbackRow>[]): Promise<readonly CallbackRow[]> => {
       const callbacks = changes.map(sampleCallback)
-      await saveCall(sql, { call: sampleCall(), node: 'n', callbacks, idempotency: null })
+      await saveCall(sql, { call: sampleCall(), node: 'n', callbacks, charges: [], idempotency: null })
       return callbacks
     }
     const claimIds = async (now: number, more: Partial<ClaimOptions> = {}): Promise<readonly string[]> =>
@@ -81,7 +81,10 @@ for (const server of testServers()) {
       assert.equal(await replayParked(sql, query, T0 + 1), 3)
       const again = await claimCallbacks(sql, claiming(T0 + 1))
       assert.deepEqual(idsOf(again), idsOf(rows.slice(0, 3)))
-      assert.deepEqual(again.map((row) => [row.attempts, row.round]), Array.from({ length: 3 }, () => [8, 1]))
+      assert.deepEqual(
+        again.map((row) => [row.attempts, row.round]),
+        Array.from({ length: 3 }, () => [8, 1]),
+      )
       await sql.query(`update callback set state = 'parked', settled_at = $1 where state = 'pending'`, [new Date(T0 + 2)])
       assert.deepEqual([await replayParked(sql, query, T0 + 1), await replayParked(sql, query, T0 + 1)], [2, 0])
     })

@@ -4,10 +4,12 @@
  */
 import type pg from 'pg'
 import { calls } from './001-calls.ts'
+import { ledger } from './003-ledger.ts'
 
 /** In order; names sort as they run. */
 const STEPS: Readonly<Record<string, string>> = {
   '001-calls': calls,
+  '003-ledger': ledger,
 }
 
 const NEWER = 'This database was written by a newer version of Earshot. Start that version, or restore a backup.'
