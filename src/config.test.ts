@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { DEFAULT_DIAL_LIMITS } from './domain/account/dial-guard.ts'
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { accountsOf, ConfigError, configWarnings, dialRulesOf, loadConfig, parseConfig, type Config, type Environment } from './config.ts'
@@ -35,8 +36,26 @@ test('the example file names every key that there is', async () => {
   const { readFileSync } = await import('node:fs')
   const text = readFileSync(EXAMPLE, 'utf8')
   const known = new Set<string>()
-  for (const section of ['', 'http: ', 'sip: ', 'rtp: ', 'dial: ', 'callbacks: ', 'limits: ', 'metrics: ', 'log: ', 'accounts: [', 'trunks: [']) {
-    const close = section.endsWith('[') ? ']' : ''
+  for (const section of [
+    '',
+    'http: ',
+    'sip: ',
+    'rtp: ',
+    'dial: ',
+    'callbacks: ',
+    'limits: ',
+    'metrics: ',
+    'log: ',
+    'accounts: [',
+    'accounts: [{plan: ',
+    'accounts: [{plan: {rates: [',
+    'accounts: [{dial: ',
+    'trunks: [',
+  ]) {
+    const close = [...section]
+      .reverse()
+      .map((open) => ({ '[': ']', '{': '}' })[open] ?? '')
+      .join('')
     const [line] = problems(`${section}{qqqqqqq: 1}${close}`).filter((problem) => problem.includes('known here: '))
     for (const key of line?.split('known here: ')[1]?.split(', ') ?? []) known.add(key)
   }
@@ -51,7 +70,19 @@ test('what is left out has its default', () => {
     sip: { host: '127.0.0.1', port: 5060, advertise: '127.0.0.1' },
     rtp: { host: '127.0.0.1', portMin: 40_000, portMax: 49_998, advertise: '127.0.0.1' },
     data: '/etc/earshot/data',
-    accounts: [{ sid: 'a', timeZone: 'Asia/Kolkata', keys: [], numbers: [], agents: [], maxMonitors: 10, callbackSecret: null }],
+    accounts: [
+      {
+        sid: 'a',
+        timeZone: 'Asia/Kolkata',
+        keys: [],
+        numbers: [],
+        agents: [],
+        maxMonitors: 10,
+        callbackSecret: null,
+        plan: null,
+        dial: DEFAULT_DIAL_LIMITS,
+      },
+    ],
     trunks: [],
     dial: { prefixes: [], hosts: [] },
     callbacks: { allow: [], retrySeconds: [5, 60, 300, 900, 3600, 21_600] },
@@ -80,6 +111,13 @@ accounts:
     agents: [{name: asha, password: pw}]
     maxMonitors: 3
     callbackSecret: ${SECRET}
+    plan:
+      currency: INR
+      pulseSeconds: 30
+      prepaid: true
+      floor: -5.5
+      rates: [{prefix: +91, price: 0.5}, {prefix: "sip:", origin: monitor, price: 1.000001}, {price: 0}]
+    dial: {allow: [+9180, "sip:Host.Example"], maxLegs: 7, legsPerMinute: 8, spendPerDay: 1000}
 trunks:
   - {name: op, uri: "sip:sip.example:5080;transport=tcp", username: u, password: p, register: true, numbers: [+918040000000]}
 dial: {allow: [+91, +, "sip:Host.Example", "sip:10.0.0.1:5062", "sip:[2001:DB8::1]:5060"]}
@@ -101,6 +139,18 @@ log: {level: debug}
       ],
       agents: ['asha'],
       maxMonitors: 3,
+      plan: {
+        currency: 'INR',
+        pulseS: 30,
+        prepaid: true,
+        floor: '-5.500',
+        rates: [
+          { prefix: '+91', origin: null, price: '0.500' },
+          { prefix: 'sip:', origin: 'monitor', price: '1.000001' },
+          { prefix: null, origin: null, price: '0.000' },
+        ],
+      },
+      dial: { allow: { prefixes: ['+9180'], hosts: [{ host: 'host.example', port: null }] }, maxLegs: 7, legsPerMinute: 8, spendPerDay: '1000.000' },
     },
   ])
   assert.equal(config.accounts[0]?.callbackSecret, SECRET)

@@ -10,6 +10,7 @@ import { accountsOf, type Config, dialRulesOf, type TrunkConfig } from './config
 import { addressIn } from './contract/numbers.ts'
 import { makeApi } from './control/api.ts'
 import { makeControl } from './control/control.ts'
+import { makeLedger } from './control/ledger.ts'
 import { closeCrashed, findCrashed, memoriesOf } from './control/recovery.ts'
 import { makeSettle } from './control/settle.ts'
 import type { AccountId } from './domain/ids.ts'
@@ -23,6 +24,7 @@ import { listenForReaders } from './metrics/listener.ts'
 import { makeMetrics, type Metrics } from './metrics/metrics.ts'
 import { openDatabase } from './store/database.ts'
 import { keepUp } from './store/nodes.ts'
+import { BALANCE_CHANNEL } from './store/ledger/balances.ts'
 import { callbackBacklog } from './store/outbox.ts'
 import { callbackSecret } from './store/secrets.ts'
 import { newSecret } from './webhooks/signature.ts'
@@ -65,7 +67,7 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
   const now = Date.now
   const accounts = new Map(accountsOf(config).map((account) => [account.id, account]))
   const timeZone = (id: AccountId): string => accounts.get(id)?.timeZone ?? 'UTC'
-  const settle = makeSettle({ timeZone, newId, now })
+  const settle = makeSettle({ timeZone, planOf: (id) => accounts.get(id)?.plan ?? null, newId, now })
 
   const database = await openDatabase({ data: config.data, log })
   opened.push(() => database.close())
@@ -78,10 +80,15 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
   const shared = { database, node: NODE, now, log }
   const dialRules = dialRulesOf(config)
   const control = makeControl({ ...shared, engine, accounts, dialRules, settle, newId, schedule, onChange: metrics.onCall })
+  const ledger = makeLedger({ sql: database.sql, accounts, gate: control.gate, newId, now, log })
+  await ledger.open()
   await engine.start((event) => control.onEngineEvent(event))
   opened.push(() => engine.stop())
   await engine.farewell(memoriesOf(crashed))
-  await closeCrashed(crashed, { database, node: NODE, settle })
+  await closeCrashed(crashed, { database, node: NODE, settle, onChange: control.gate.onCall })
+  const payments = await database.listen(BALANCE_CHANNEL, () => void ledger.refresh())
+  opened.push(() => payments.close())
+  await ledger.refresh()
   metrics.onCrashedCalls(crashed.length)
   if (crashed.length > 0)
     log.warn({ calls: crashed.length }, 'calls that were live when the server died are closed: their phones are told, their callbacks go out')
@@ -102,7 +109,7 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
   let state: 'ready' | 'draining' = 'ready'
   const authenticate = makeKeyring(config.accounts.flatMap(({ sid, keys }) => keys.map((entry) => ({ accountId: sid, ...entry }))))
   const server = makeServer({
-    api: makeApi(metrics.watchModes(control)),
+    api: makeApi(metrics.watchModes(control), ledger),
     accounts: { authenticate, timeZone },
     limits: config.limits,
     now,

@@ -32,6 +32,9 @@ export type HttpErrorCode =
 const status = (code: number, message: string): WireError => ({ status: code, key: 'Status', message })
 const documented404 = (message: string): WireError => ({ status: 404, key: 'Code', message })
 
+/** A detail that is no number is no cap, and not for the caller. */
+const plainNumber = (text: string): string => (/^\d[\d.]*$/.test(text) ? text : 'so many')
+
 const DOMAIN: Readonly<Record<DomainErrorCode, (detail: string) => WireError>> = {
   'call-not-in-progress': () => documented404('Given callSID is not in-progress'),
   'leg-not-found': () => documented404('Given legSID does not exist. Please check the legSID passed'),
@@ -41,6 +44,16 @@ const DOMAIN: Readonly<Record<DomainErrorCode, (detail: string) => WireError>> =
   'too-many-monitors': () => status(403, 'Leg cannot be created: the call already has as many monitor legs as your account allows'),
   'too-many-legs': () => status(403, 'Leg cannot be created: the call already has as many legs as are allowed'),
   'right-missing': () => status(403, 'Your API key does not have the right to do this'),
+  'no-rate': () => status(403, 'Call cannot be made: your rate plan has no rate for this destination'),
+  'no-balance': () => status(403, 'Call cannot be made: your balance is used up or does not cover it; top it up and try again'),
+  'day-spend-reached': (cap) => status(403, `Call cannot be made: your account may spend ${plainNumber(cap)} a day; try again tomorrow`),
+  'legs-reached': (cap) =>
+    status(403, `Call cannot be made: your account may have ${plainNumber(cap)} legs at the same time; try again when calls have ended`),
+  'leg-starts-reached': (detail) => {
+    const [cap = '', waitS = ''] = detail.split('/')
+    return status(403, `Call cannot be made: your account may dial ${plainNumber(cap)} legs a minute; try again in ${plainNumber(waitS)} s`)
+  },
+  'no-plan': () => status(404, 'Your account has no rate plan'),
   'idempotency-mismatch': () => status(409, 'Idempotency-Key was already used with another request'),
   draining: () => status(503, 'Service Unavailable'),
 }
@@ -60,7 +73,7 @@ const HTTP: Readonly<Record<HttpErrorCode, WireError>> = {
   unavailable: status(503, 'Service Unavailable'),
 }
 
-/** The spelling of a refusal. Only `invalid-parameter` shows its detail: it is the vendor's own name of a parameter. */
+/** The spelling of a refusal. A detail is shown only where it is the vendor's own name of a parameter, or a cap of the account. */
 export const domainError = (error: DomainError): WireError => DOMAIN[error.code](error.detail)
 
 /** @param incidentId For `internal`: what finds the error in the log. */

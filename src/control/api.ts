@@ -5,14 +5,17 @@
  * Rights come before everything else, so that a refusal tells nothing about what is there: first the scope, then whether the
  * call is there for that key.
  */
+import type { Adjustment } from '../domain/account/balance.ts'
+import type { UsageQuery, UsageReport } from '../domain/account/usage.ts'
 import type { Call } from '../domain/call.ts'
 import type { CallPage, CallQuery } from '../domain/call-query.ts'
 import type { ConnectCommand, MonitorCommand } from '../domain/commands.ts'
 import { DomainError, type DomainErrorCode } from '../domain/errors.ts'
 import type { CallId, LegId } from '../domain/ids.ts'
 import type { Mode } from '../domain/leg.ts'
-import { assertMay, maySee, type Principal, reachesAny, scopeOfMode } from '../domain/account/rights.ts'
+import { assertMay, maySee, type Principal, reachesAny, type Scope, scopeOfMode } from '../domain/account/rights.ts'
 import type { Control, Idempotency, LegOfCall } from './control.ts'
+import type { BalanceStanding, Ledger, WantedAdjustment } from './ledger.ts'
 
 /** Every method may throw DomainError `right-missing`, and what `Control` says of its own. */
 export interface Api {
@@ -30,9 +33,17 @@ export interface Api {
   call(who: Principal, callId: CallId): Promise<Call>
   /** `calls.read` */
   calls(who: Principal, query: CallQuery): Promise<CallPage>
+  /** `usage.read` */
+  usage(who: Principal, query: UsageQuery): Promise<UsageReport>
+  /** `usage.read` */
+  balance(who: Principal): Promise<BalanceStanding>
+  /** `usage.read` */
+  adjustments(who: Principal, before: string | null, limit: number): Promise<readonly Adjustment[]>
+  /** `accounts.admin` */
+  adjustBalance(who: Principal, wanted: Omit<WantedAdjustment, 'by'>, idempotency: Idempotency | null): Promise<Adjustment>
 }
 
-export function makeApi(control: Control): Api {
+export function makeApi(control: Control, ledger: Ledger): Api {
   /** A call outside of the key's limit is refused as one that does not exist. */
   const seen = async (who: Principal, callId: CallId, unknown: DomainErrorCode): Promise<Call> => {
     const call = await (unknown === 'call-not-found' ? control.call : control.liveCall)(who.accountId, callId)
@@ -72,6 +83,7 @@ export function makeApi(control: Control): Api {
       assertMay(who, 'calls.read')
       return control.calls(who.accountId, query)
     },
+    ...moneyOf(ledger),
   }
 
   /** Only keys with a limit are asked twice. A repeated request (C19) may be about a call that has ended. */
@@ -80,4 +92,31 @@ export function makeApi(control: Control): Api {
     const call = await control.call(who.accountId, callId).catch(() => null)
     if (call === null || !maySee(who, call)) throw new DomainError('call-not-in-progress')
   }
+}
+
+function moneyOf(ledger: Ledger): Pick<Api, 'usage' | 'balance' | 'adjustments' | 'adjustBalance'> {
+  return {
+    async usage(who, query) {
+      assertMayForAll(who, 'usage.read')
+      return ledger.usage(who.accountId, query)
+    },
+    async balance(who) {
+      assertMayForAll(who, 'usage.read')
+      return ledger.balance(who.accountId)
+    },
+    async adjustments(who, before, limit) {
+      assertMayForAll(who, 'usage.read')
+      return ledger.adjustments(who.accountId, before, limit)
+    },
+    async adjustBalance(who, wanted, idempotency) {
+      assertMayForAll(who, 'accounts.admin')
+      return ledger.adjust(who.accountId, { ...wanted, by: who.keyId }, idempotency)
+    },
+  }
+}
+
+/** Money is the whole account's: a key that is limited to agents sees and moves none of it. */
+function assertMayForAll(who: Principal, scope: Scope): void {
+  assertMay(who, scope)
+  if (who.agents !== null) throw new DomainError('right-missing', scope)
 }

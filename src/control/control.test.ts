@@ -61,7 +61,7 @@ async function house(node = `node-${(houses += 1)}`): Promise<House & { node: st
   }
   const engine = makeFakeEngine({ newId })
   const control = makeControl({
-    engine, database, node, accounts: new Map([[ACME, account]]), dialRules: { prefixes: ['+91'], hosts: [] }, settle: (_, decision) => ({ decision, records: { callbacks: rows(decision, newId) } }), newId,
+    engine, database, node, accounts: new Map([[ACME, account]]), dialRules: { prefixes: ['+91'], hosts: [] }, settle: (_, decision) => ({ decision, records: { callbacks: rows(decision, newId), charges: [] } }), newId,
     now: () => clock.now,
     schedule(delayMs, work) {
       const alarm = { at: clock.now + delayMs, work }
@@ -300,7 +300,7 @@ const recovery = (here: House & { readonly node: string }): RecoveryOptions => (
   node: here.node,
   settle: (_, decision) => ({
     decision,
-    records: { callbacks: rows(decision, () => `r${here.node}${decision.notices.length}${Math.floor(performance.now() * 1e6)}`) },
+    records: { callbacks: rows(decision, () => `r${here.node}${decision.notices.length}${Math.floor(performance.now() * 1e6)}`), charges: [] },
   }),
 })
 

@@ -63,7 +63,7 @@ export function makeSteps({ engine, database, node, settle, now, schedule, log, 
       tries.later(callId)
     },
   })
-  const deadlines = makeDeadlines(schedule, now, (callId) => void happen(callId, (call) => onDeadline(call, now())))
+  const deadlines = makeDeadlines<CallId>(schedule, now, (callId) => void happen(callId, (call) => onDeadline(call, now())))
   const tries = makeTries(schedule, (callId) => queue.run(callId, () => live.catchUp(callId)))
 
   async function obey({ call, orders }: Decision): Promise<void> {

@@ -9,6 +9,7 @@ import type { AccountId, KeyId } from '../domain/ids.ts'
 import { listCalls, saveCall } from '../store/calls.ts'
 import { makeApi } from '../control/api.ts'
 import { makeFakeControl } from './fake-control.ts'
+import { makeFakeLedger } from './fake-ledger.ts'
 import { makeServer } from './server.ts'
 
 const NOW = Date.UTC(2026, 10, 22, 12)
@@ -36,7 +37,7 @@ for (const kind of testServers()) {
       const accountId = sampleId() as AccountId
       const nothing = (): void => {}
       const app = makeServer({
-        api: makeApi({ ...makeFakeControl(() => now), calls: (id, query) => listCalls(sql, id, query) }),
+        api: makeApi({ ...makeFakeControl(() => now), calls: (id, query) => listCalls(sql, id, query) }, makeFakeLedger(() => now)),
         accounts: { authenticate: async () => ({ accountId, keyId: 'key' as KeyId, scopes: SCOPES, agents: null }), timeZone: () => ZONE },
         now: () => now,
         newId: sampleId,
@@ -52,7 +53,7 @@ for (const kind of testServers()) {
         },
         async add(createdAt: number): Promise<string> {
           const call = sampleCall({ accountId, createdAt })
-          await saveCall(sql, { call, node: 'node-1', callbacks: [], idempotency: null })
+          await saveCall(sql, { call, node: 'node-1', callbacks: [], charges: [], idempotency: null })
           return call.id
         },
         close: () => app.close(),

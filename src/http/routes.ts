@@ -5,6 +5,7 @@
  */
 import { callList, callQueryIn } from '../contract/call-list.ts'
 import { type Fields, lastValue } from '../contract/fields.ts'
+import { adjustmentIn, adjustmentList, adjustmentPageIn, adjustmentResource, balanceResource, usageQueryIn, usageReport } from '../contract/ledger.ts'
 import { callIdIn, connectCommand, legAction, legIdIn, monitorCommand } from '../contract/requests.ts'
 import { activeLegs, allLegs, callResource, legResource } from '../contract/resources.ts'
 import type { Format, WireObject } from '../contract/xml.ts'
@@ -46,8 +47,7 @@ export const ROUTES: readonly ApiRoute[] = [
     method: 'POST',
     path: '/Calls/connect',
     // `details` is accepted here and adds nothing: there are none yet (C30).
-    answer: async (api, asked) =>
-      callResource(await api.connect(asked.who, connectCommand(asked.fields), asked.idempotency), asked, null),
+    answer: async (api, asked) => callResource(await api.connect(asked.who, connectCommand(asked.fields), asked.idempotency), asked, null),
   },
   {
     method: 'GET',
@@ -85,6 +85,32 @@ export const ROUTES: readonly ApiRoute[] = [
     },
   },
   { method: 'PUT', path: '/Calls/:callSid/Legs/:legSid', answer: actOnLeg },
+  {
+    method: 'GET',
+    path: '/Usage',
+    answer: async (api, asked) => {
+      const query = usageQueryIn(asked.query, asked)
+      return usageReport(await api.usage(asked.who, query), query, asked)
+    },
+  },
+  {
+    method: 'GET',
+    path: '/Balance',
+    answer: async (api, asked) => balanceResource(await api.balance(asked.who)),
+  },
+  {
+    method: 'GET',
+    path: '/Balance/Adjustments',
+    answer: async (api, asked) => {
+      const { before, pageSize } = adjustmentPageIn(asked.query)
+      return adjustmentList(await api.adjustments(asked.who, before, pageSize), pageSize, asked)
+    },
+  },
+  {
+    method: 'POST',
+    path: '/Balance/Adjustments',
+    answer: async (api, asked) => adjustmentResource(await api.adjustBalance(asked.who, adjustmentIn(asked.fields), asked.idempotency), asked),
+  },
 ]
 
 async function actOnLeg(api: Api, asked: Asked): Promise<WireObject> {

@@ -10,6 +10,7 @@ import { DomainError } from '../domain/errors.ts'
 import type { AccountId, CallId, LegId } from '../domain/ids.ts'
 import { makeKeyring } from './auth.ts'
 import { type FakeControl, makeFakeControl } from './fake-control.ts'
+import { makeFakeLedger } from './fake-ledger.ts'
 import { makeServer, type ServerOptions } from './server.ts'
 
 const ACME = '/v1/Accounts/acme'
@@ -40,7 +41,10 @@ function serverOn(over: Control, limits: NonNullable<ServerOptions['limits']> = 
   let requests = 0
   const note = (fields: Readonly<Record<string, unknown>>, message: string): void => void lines.push({ ...fields, message })
   return makeServer({
-    api: makeApi(over),
+    api: makeApi(
+      over,
+      makeFakeLedger(() => now),
+    ),
     limits,
     now: () => now,
     newId: () => `req${++requests}`,
@@ -721,7 +725,10 @@ test('one line a request goes to the log, with ids and without numbers, addresse
 test('whoever counts is told of every answer: by the route as it was declared, and of what has none', async () => {
   const answered: unknown[] = []
   const counted = makeServer({
-    api: makeApi(control),
+    api: makeApi(
+      control,
+      makeFakeLedger(() => now),
+    ),
     now: () => now,
     newId: () => 'r',
     log: { info: () => {}, error: () => {} },

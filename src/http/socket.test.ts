@@ -8,6 +8,7 @@ import type { AccountId } from '../domain/ids.ts'
 import { makeKeyring } from './auth.ts'
 import { makeApi } from '../control/api.ts'
 import { makeFakeControl } from './fake-control.ts'
+import { makeFakeLedger } from './fake-ledger.ts'
 import { makeServer } from './server.ts'
 
 const WAIT_MS = 5_000
@@ -25,13 +26,16 @@ function newServer(): FastifyInstance {
   const control = makeFakeControl(() => 0)
   let requests = 0
   return makeServer({
-    api: makeApi({
-      ...control,
-      liveCall: async (...asked) => {
-        await gate
-        return control.liveCall(...asked)
+    api: makeApi(
+      {
+        ...control,
+        liveCall: async (...asked) => {
+          await gate
+          return control.liveCall(...asked)
+        },
       },
-    }),
+      makeFakeLedger(() => 0),
+    ),
     accounts: { authenticate: makeKeyring([{ accountId: 'acme' as AccountId, key: 'key', token: 'token' }]), timeZone: () => 'Asia/Kolkata' },
     now: () => 0,
     newId: () => `req${++requests}`,
