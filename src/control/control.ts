@@ -15,7 +15,7 @@ import { isLive, type Leg, type Mode } from '../domain/leg.ts'
 import type { EngineEvent } from '../engine/engine.ts'
 import { listCalls, loadCall } from '../store/calls.ts'
 import { findIdempotency, IDEMPOTENCY_MS, type IdempotencyRecord } from '../store/idempotency.ts'
-import { type Gate, isLimit, makeGate } from './gate.ts'
+import { type FirstLeg, type Gate, isLimit, makeGate } from './gate.ts'
 import { makeSteps, type Steps, type StepsOptions } from './steps.ts'
 
 /** A leg and the call it belongs to, as they were when the answer was decided. */
@@ -198,26 +198,37 @@ async function comeIn(desk: Desk, event: Extract<EngineEvent, { kind: 'incoming'
     const callerId = destination === null ? from : callerIdFor(account, event, destination)
     const agentIs = source === 'agent' && !destination?.startsWith('client:') ? 'caller' : 'dialled'
     const parties = { callId, accountId, callerLegId: legId, from, dialled, source, destination, callerId, agentIs } as const
-    const take = (refusal: LimitCode | null): Promise<Call> => {
-      const dialledLegId = desk.newId() as LegId
-      return steps.command(callId, () => incoming({ ...parties, dialledLegId, refusal, ringMs: INCOMING_RING_MS, limitMs: INCOMING_LIMIT_MS }, now()))
-    }
-    if (destination === null) return void (await take(null))
-    const wishes: readonly LegWish[] = [
-      { origin: 'inbound', address: from },
-      { origin: 'outbound-dial', address: destination },
-    ]
-    await desk.gate
-      .within(account, { callId, legId }, wishes, () => take(null))
-      .catch((error: unknown) => {
-        if (!isLimit(error)) throw error
-        return take(error.code)
-      })
+    const { letGo, refusal } = placesFor(desk, account, { callId, legId }, parties)
+    const dialledLegId = desk.newId() as LegId
+    await steps
+      .command(callId, () => incoming({ ...parties, dialledLegId, refusal, ringMs: INCOMING_RING_MS, limitMs: INCOMING_LIMIT_MS }, now()))
+      .finally(letGo)
   } catch (error) {
     await steps.breakOff(callId, error)
     await engine
       .hangUp(callId, legId, 'failed')
       .catch((again: unknown) => desk.log.error({ call: callId, leg: legId, err: again }, 'this caller could not be refused'))
+  }
+}
+
+/** A caller who is put through takes two places; one who is refused anyway takes none. */
+function placesFor(
+  { gate }: Desk,
+  account: Account,
+  first: FirstLeg,
+  { from, destination }: { readonly from: Address; readonly destination: Address | null },
+): { readonly letGo: () => void; readonly refusal: LimitCode | null } {
+  if (destination === null) return { letGo: () => {}, refusal: null }
+  const wishes: readonly LegWish[] = [
+    { origin: 'inbound', address: from },
+    { origin: 'outbound-dial', address: destination },
+  ]
+  try {
+    const letGo = gate.take(account, first, wishes)
+    return { letGo: () => letGo('dialled'), refusal: null }
+  } catch (error) {
+    if (!isLimit(error)) throw error
+    return { letGo: () => {}, refusal: error.code }
   }
 }
 

@@ -55,12 +55,20 @@ export interface GateOptions {
   readonly onLimit?: ((reason: LimitCode) => void) | undefined
 }
 
+export interface FirstLeg {
+  readonly callId: CallId
+  readonly legId: LegId
+}
+
 export interface Gate {
   /**
-   * Does the work while the places of these legs are kept, from before it begins until the first of them is part of its call.
-   * @param first The leg that the call will have when the work is done.
-   * @throws {DomainError} no-rate · no-balance · day-spend-reached · legs-reached · leg-starts-reached, before anything is done; what `work` throws.
+   * Takes the places of these legs, at once. They are kept until they are let go, or the first of them is part of its call.
+   * @param first The leg that the call is to have.
+   * @returns What lets them go: `dialled` when the work is done, `failed` when nothing came of it.
+   * @throws {DomainError} no-rate · no-balance · day-spend-reached · legs-reached · leg-starts-reached
    */
+  take(account: Account, first: FirstLeg, wishes: readonly LegWish[]): (outcome: 'dialled' | 'failed') => void
+  /** Does the work while the places are kept. @throws what `take` throws, before anything is done; what `work` throws. */
   within<T>(
     account: Account,
     first: { readonly callId: CallId; readonly legId: LegId },
@@ -81,9 +89,7 @@ export interface Gate {
 }
 
 /** Places that are taken by work under way. */
-interface Pending {
-  readonly callId: CallId
-  readonly legId: LegId
+interface Pending extends FirstLeg {
   readonly wishes: readonly LegWish[]
   /** When its legs were counted, epoch ms. */
   readonly at: number
@@ -135,7 +141,18 @@ export function makeGate(options: GateOptions): Gate {
   }
 
   return {
-    within: (account, first, wishes, work) => within(desk, account, { ...first, wishes, at: now() }, work),
+    take: (account, first, wishes) => take(desk, account, { ...first, wishes, at: now() }),
+    async within(account, first, wishes, work) {
+      const letGo = take(desk, account, { ...first, wishes, at: now() })
+      try {
+        const done = await work()
+        letGo('dialled')
+        return done
+      } catch (error) {
+        letGo('failed')
+        throw error
+      }
+    },
     barsSecond: (call, answered) => (call.legs[0]?.id === answered ? barsSecond(desk, call) : null),
     onCall(before, after) {
       const book = desk.books.get(after.accountId)
@@ -183,21 +200,20 @@ const emptyBook = (account: Account, now: number): Book => ({
   starts: [],
 })
 
-async function within<T>(desk: Desk, account: Account, pending: Pending, work: () => Promise<T>): Promise<T> {
+function take(desk: Desk, account: Account, pending: Pending): ReturnType<Gate['take']> {
   const book = desk.books.get(account.id)
   if (!book) throw new DomainError('call-not-found')
   refusing(desk, account.id, () => assertMayBegin(book.terms, standingOf(desk, book), pending.wishes, pending.at))
   const dialled = dialledOf(pending.wishes)
   book.starts.push(...dialled.map(() => pending.at))
   book.pending.add(pending)
-  try {
-    return await work()
-  } catch (error) {
+  return (outcome) => {
+    if (!book.pending.delete(pending) || outcome === 'dialled' || isThere(desk, pending)) return
     // What never became a leg has not been dialled.
-    if (!isThere(desk, pending)) for (const _ of dialled) book.starts.splice(book.starts.lastIndexOf(pending.at), 1)
-    throw error
-  } finally {
-    book.pending.delete(pending)
+    for (const _ of dialled) {
+      const place = book.starts.lastIndexOf(pending.at)
+      if (place >= 0) book.starts.splice(place, 1)
+    }
   }
 }
 
