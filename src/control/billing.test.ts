@@ -118,6 +118,9 @@ async function take(history: History, wanted: Step): Promise<void> {
       const again = { ...place, now: clock.now + 3_000 }
       if (wanted.kind === 'crash-twice') await begin(again).then((halfway) => halfway.control.gate.stop())
       Object.assign(history, await started(again))
+      const { paidIn, charged } = await loadBalance(place.database.sql, id, 'INR')
+      const { balance } = await history.life.ledger.balance(id)
+      assert.equal(balance, money(micros(paidIn) - micros(charged)), 'a new life knows what its start has charged')
     }
   }
 }
@@ -197,7 +200,7 @@ for (const server of testServers()) {
           for (let more = 0; more < 2; more += 1) await take(history, { kind: 'crash' })
           await assertBooksAgree(history, paid)
         }),
-        { numRuns: 60 },
+        { numRuns: 40 },
       )
     })
   })
