@@ -79,7 +79,7 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
   metrics.lookAt({ engine, callbackBacklog: () => callbackBacklog(database.sql, now()) })
   const shared = { database, node: NODE, now, log }
   const dialRules = dialRulesOf(config)
-  const control = makeControl({ ...shared, engine, accounts, dialRules, settle, newId, schedule, onChange: metrics.onCall })
+  const control = makeControl({ ...shared, engine, accounts, dialRules, settle, newId, schedule, onChange: metrics.onCall, onLimit: metrics.onLimit })
   const ledger = makeLedger({ sql: database.sql, accounts, gate: control.gate, newId, now, log })
   await ledger.open()
   await engine.start((event) => control.onEngineEvent(event))

@@ -38,6 +38,7 @@ export interface Answer {
 
 export interface TestServer {
   readonly url: string
+  readonly configFile: string
   readonly sip: { readonly host: string; readonly port: number }
   /** Everything it wrote to its log so far, all starts included. */
   log(): string
@@ -53,7 +54,8 @@ export interface TestServer {
   close(): Promise<void>
 }
 
-export async function openTestServer(extraYaml = '', trunk: Partial<PhoneOptions> = {}): Promise<TestServer> {
+/** @param accountYaml More keys of its account, indented by four spaces. */
+export async function openTestServer(extraYaml = '', trunk: Partial<PhoneOptions> = {}, accountYaml = ''): Promise<TestServer> {
   const folder = await mkdtemp(join(tmpdir(), 'earshot-test-'))
   const [httpPort, sipPort] = [await freePort(), await freePort()]
   const phones: Phone[] = []
@@ -88,7 +90,7 @@ accounts:
       - { name: priya, password: priya-priya }
       - { name: ravi, password: ravi-ravi }
       - { name: boss, password: boss-boss }
-      - { name: chief, password: chief-chief }
+      - { name: chief, password: chief-chief }${accountYaml}
 trunks:
   - { name: customer, uri: "sip:${trunkPhone.uri.replace(/^sip:[^@]*@/, '')}", numbers: ["+918012345678"] }
 dial: { allow: ["+91"] }
@@ -139,6 +141,7 @@ ${extraYaml}`,
   return {
     url,
     sip,
+    configFile: join(folder, 'earshot.yaml'),
     start,
     end,
     trunkPhone,

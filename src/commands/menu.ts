@@ -106,6 +106,19 @@ export function addOperatorCommands(earshot: Command, desk: Desk, done: (code: n
     .addHelpText('after', CALLBACKS_HELP)
     .action(async (ids: string[], options: ReplayOptions) => done(await (await records()).callbacksReplay(desk, ids, options)))
 
+  addMoneyCommands(earshot, add, desk, done)
+
+  add(earshot, 'migrate', 'bring the tables of the database up to date, as every start does')
+    .addHelpText('after', '\nExample, before a new version is started:\n  $ earshot migrate --config /etc/earshot.yaml')
+    .action(async (options: RecordOptions) => done(await (await records()).migrate(desk, options)))
+}
+
+function addMoneyCommands(
+  earshot: Command,
+  add: (parent: Command, name: string, description: string) => Command,
+  desk: Desk,
+  done: (code: number) => void,
+): void {
   const money = () => import('./ledger.ts')
   add(earshot, 'usage', 'what an account has used: legs, seconds, pulses, amount')
     .requiredOption('--account <sid>', 'whose')
@@ -128,10 +141,6 @@ export function addOperatorCommands(earshot: Command, desk: Desk, done: (code: n
     .option('--key <text>', 'does it once, however often this is run with the same key')
     .addHelpText('after', BALANCE_HELP)
     .action(async (options: BalanceAddOptions) => done(await (await money()).balanceAdd(desk, options)))
-
-  add(earshot, 'migrate', 'bring the tables of the database up to date, as every start does')
-    .addHelpText('after', '\nExample, before a new version is started:\n  $ earshot migrate --config /etc/earshot.yaml')
-    .action(async (options: RecordOptions) => done(await (await records()).migrate(desk, options)))
 }
 
 function count(text: string): number {

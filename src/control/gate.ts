@@ -155,17 +155,7 @@ export function makeGate(options: GateOptions): Gate {
     },
     barsSecond: (call, answered) => (call.legs[0]?.id === answered ? barsSecond(desk, call) : null),
     onCall(before, after) {
-      const book = desk.books.get(after.accountId)
-      if (!book) return
-      if (after.state.status !== 'live') desk.leaving.delete(after.id)
-      for (const leg of justOver(before, after)) {
-        if (leg.state.status !== 'ended' || leg.rate?.currency !== book.terms.plan?.currency) continue
-        const price = micros(legPrice(leg) ?? ('0' as Money))
-        book.charged += price
-        const day = dayOf(leg.state.endedAt, book.account.timeZone)
-        turnTo(book, dayOf(now(), book.account.timeZone))
-        if (day === book.day) book.spent += price
-      }
+      charge(desk, before, after)
       look(after.accountId)
     },
     open(standings) {
@@ -186,6 +176,21 @@ export function makeGate(options: GateOptions): Gate {
       return { balance, held: book?.terms.plan ? heldByAll(callsOf(desk, accountId), book.terms.plan, now()) : 0n, spentToday: spent }
     },
     stop: () => alarms.clear(),
+  }
+}
+
+/** What legs that ended in this step cost leaves what is kept of their account. */
+function charge(desk: Desk, before: Call | undefined, after: Call): void {
+  const book = desk.books.get(after.accountId)
+  if (!book) return
+  if (after.state.status !== 'live') desk.leaving.delete(after.id)
+  for (const leg of justOver(before, after)) {
+    if (leg.state.status !== 'ended' || leg.rate?.currency !== book.terms.plan?.currency) continue
+    const price = micros(legPrice(leg) ?? ('0' as Money))
+    book.charged += price
+    const day = dayOf(leg.state.endedAt, book.account.timeZone)
+    turnTo(book, dayOf(desk.now(), book.account.timeZone))
+    if (day === book.day) book.spent += price
   }
 }
 
