@@ -29,6 +29,8 @@ const PLAN: RatePlan = {
   ],
 }
 
+const SUBSCRIPTION = { url: 'http://receiver/', events: ['answered', 'terminal'], contentType: 'application/json' } as const
+
 type Step =
   | { readonly kind: 'connect' | 'call-in' | 'crash' | 'crash-twice' }
   | { readonly kind: 'monitor'; readonly call: number }
@@ -79,14 +81,14 @@ async function take(history: History, wanted: Step): Promise<void> {
     work.catch((error: unknown) => assert(error instanceof DomainError || (error instanceof Error && /away/.test(error.message)), String(error)))
   switch (wanted.kind) {
     case 'connect':
-      return void (await tolerated(control.connect(id, toCustomer, null)))
+      return void (await tolerated(control.connect(id, { ...toCustomer, subscription: SUBSCRIPTION }, null)))
     case 'call-in':
       engine.callIn({ accountId: id, from: '+919999999999' as never, dialled: '+918012345678' as never, source: 'trunk' })
       return life.settled()
     case 'monitor': {
       const calls = [...new Set(legs.map((leg) => leg.callId))]
       const callId = calls[wanted.call % Math.max(1, calls.length)]
-      return void (callId && (await tolerated(control.createMonitorLeg(id, callId, listen, null))))
+      return void (callId && (await tolerated(control.createMonitorLeg(id, callId, { ...listen, subscription: SUBSCRIPTION }, null))))
     }
     case 'answer': {
       const legId = legOf(wanted.leg)
@@ -153,6 +155,11 @@ async function assertBooksAgree({ place, life }: History, paid: Money): Promise<
     const own = charges.filter((charge) => charge.call_id === call.id).map((charge) => charge.amount as Money)
     assert.equal(callPrice(call), sum(own), 'a call costs what its legs cost')
   }
+  const callbacks = await sql.query<{ times: string }>(
+    `select count(*) as times from callback where account_id = $1 and event = 'terminal' group by call_id, leg_id`,
+    [id],
+  )
+  assert(callbacks.every(({ times }) => times === '1'), 'and each end is called back once')
   const total = sum(charges.map((charge) => charge.amount as Money))
   const { paidIn, charged } = await loadBalance(sql, id, 'INR')
   assert.deepEqual([paidIn, charged], [paid, total], 'the balance is what was paid in, less all charges')
@@ -200,7 +207,7 @@ for (const server of testServers()) {
           for (let more = 0; more < 2; more += 1) await take(history, { kind: 'crash' })
           await assertBooksAgree(history, paid)
         }),
-        { numRuns: 40 },
+        { numRuns: 25 },
       )
     })
   })

@@ -156,7 +156,7 @@ export function makeGate(options: GateOptions): Gate {
     barsSecond: (call, answered) => (call.legs[0]?.id === answered ? barsSecond(desk, call) : null),
     onCall(before, after) {
       charge(desk, before, after)
-      look(after.accountId)
+      if (!holdsTheSame(before, after)) look(after.accountId)
     },
     open(standings) {
       for (const { accountId, paidIn, charged, spentToday } of standings) {
@@ -193,6 +193,12 @@ function charge(desk: Desk, before: Call | undefined, after: Call): void {
     if (day === book.day) book.spent += price
   }
 }
+
+/** A change of mode, say, is nothing to a balance. */
+const holdsTheSame = (before: Call | undefined, after: Call): boolean =>
+  before?.state === after.state &&
+  before.legs.length === after.legs.length &&
+  after.legs.every((leg, index) => leg.state === before.legs[index]?.state)
 
 const emptyBook = (account: Account, now: number): Book => ({
   account,
@@ -257,10 +263,12 @@ function refusing({ log, onLimit }: Desk, accountId: AccountId, look: () => void
 
 function standingOf(desk: Desk, book: Book): Standing {
   const now = desk.now()
-  const { plan } = book.terms
+  const { plan, limits } = book.terms
+  // Nobody asks what is held where nothing is bounded by it.
+  const counts = plan !== null && (plan.prepaid || limits.spendPerDay !== null)
   const calls = callsOf(desk, book.account.id)
   const pending = [...book.pending].filter((entry) => !isThere(desk, entry)).flatMap((entry) => entry.wishes)
-  const held = plan === null ? 0n : heldByAll(calls, plan, now) + pending.reduce((total, wish) => total + firstPulse(plan, wish), 0n)
+  const held = !counts ? 0n : heldByAll(calls, plan, now) + pending.reduce((total, wish) => total + firstPulse(plan, wish), 0n)
   book.starts = book.starts.filter((at) => at > now - MINUTE_MS)
   return {
     legs: calls.reduce((total, call) => total + placesOf(call), pending.length),

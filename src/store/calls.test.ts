@@ -131,6 +131,16 @@ for (const server of testServers()) {
     })
     after(() => opened.close())
 
+    test('[C27] what was saved already, since only the answer to it was lost, is saved again without harm, and its callbacks once', async () => {
+      const call = sampleCall()
+      const callback = sampleCallback({ callId: call.id })
+      await saveCall(sql, save(call, { callbacks: [callback] }))
+      const later = { ...call, updatedAt: call.updatedAt + 1 }
+      await saveCall(sql, save(later, { callbacks: [callback, sampleCallback({ callId: call.id })] }))
+      assert.deepEqual(await loadCall(sql, ACCOUNT, call.id), later)
+      assert.equal((await sql.query('select from callback where call_id = $1', [call.id])).length, 2)
+    })
+
     test('a call comes back exactly as it was saved, whatever the types allow', async () => {
       await fc.assert(
         fc.asyncProperty(anyCall, async (any) => {
@@ -330,15 +340,16 @@ for (const server of testServers()) {
       const spoilt = sampleCall()
       const [leg] = spoilt.legs
       assert(leg)
+      const charge = { legId: leg.id, callId: spoilt.id, accountId: ACCOUNT, origin: 'outbound', day: '2026-11-22', endedAt: T0, seconds: 1, pulses: 1, rate: null } as const
       const faults: readonly Partial<Parameters<typeof saveCall>[1]>[] = [
         { call: { ...spoilt, direction: 'sideways' as 'inbound' } },
         { call: { ...spoilt, legs: [...spoilt.legs, { ...leg, id: sampleId() as LegId, origin: 'nobody' as 'inbound' }] } },
         { call: { ...spoilt, legs: [leg, leg] } },
-        { callbacks: [sampleCallback(), good] },
+        { charges: [charge, { ...charge, legId: sampleId() as LegId, pulses: -1 }] },
         { callbacks: [sampleCallback(), sampleCallback({ url: null as never })] },
         { callbacks: [sampleCallback()], charges: [], idempotency: record(call, { key: 'taken' }) },
       ]
-      const tables = ['call', 'leg', 'callback', 'idempotency']
+      const tables = ['call', 'leg', 'callback', 'idempotency', 'charge', 'balance']
       const counted = () => Promise.all(tables.map((table) => count(sql, table)))
       const before = await counted()
       for (const fault of faults) {

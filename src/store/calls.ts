@@ -51,11 +51,14 @@ const IDEMPOTENCY_COLUMNS = {
   created_at: 'timestamptz',
 }
 
-/** All rows in, whatever their number: the text stays the same and is planned once. Unchanged legs are left alone. */
+/**
+ * All rows in, whatever their number: the text stays the same and is planned once. Unchanged legs are left alone. The same again changes
+ * nothing: when the answer to a statement is lost with its connection, what has happened is written once more.
+ */
 const SAVE = `
 with saved_call as (${insertion('call', CALL_COLUMNS, '$1')} ${overwriting('call', CALL_COLUMNS)}),
 saved_legs as (${insertion('leg', LEG_COLUMNS, '$2')} ${overwriting('leg', LEG_COLUMNS)}),
-enqueued as (${insertion('callback', CALLBACK_COLUMNS, '$3')}),
+enqueued as (${insertion('callback', CALLBACK_COLUMNS, '$3')} on conflict (id) do nothing),
 remembered as (${insertion('idempotency', IDEMPOTENCY_COLUMNS, '$4')}),
 ${charging('$5')}
 select case when json_array_length($3::json) > 0 then pg_notify('${CALLBACK_CHANNEL}', '') end`

@@ -66,10 +66,10 @@ const MAX_ROUNDS = 1_000n
  */
 export function callsToEnd({ balance, plan }: Purse, calls: readonly Call[], now: number): readonly CallId[] {
   let left = balance - heldByAll(calls, plan, now)
+  if (left >= micros(plan.floor)) return []
   const ended: CallId[] = []
-  for (const call of calls
-    .filter(isCarried)
-    .sort((a, b) => latestPulse(b, now) - latestPulse(a, now) || b.createdAt - a.createdAt || (a.id < b.id ? 1 : -1))) {
+  const candidates = calls.filter(isCarried).map((call) => ({ call, latest: latestPulse(call, now) }))
+  for (const { call } of candidates.sort((a, b) => b.latest - a.latest || b.call.createdAt - a.call.createdAt || (a.call.id < b.call.id ? 1 : -1))) {
     if (left >= micros(plan.floor)) break
     left += heldBy(call, plan, now) - heldBy({ ...call, state: { status: 'ending', outcome: 'completed' } }, plan, now)
     ended.push(call.id)
