@@ -10,6 +10,7 @@ import { keepMsIn, secretResource } from '../contract/access/callback-secret.ts'
 import { type Fields, lastValue } from '../contract/fields.ts'
 import { auditList, auditQueryIn } from '../contract/lists/audit-list.ts'
 import { callIdIn, connectCommand, legAction, legIdIn, monitorCommand, reasonCodeIn } from '../contract/requests.ts'
+import { adjustmentIn, adjustmentList, adjustmentPageIn, adjustmentResource, balanceResource, usageQueryIn, usageReport } from '../contract/ledger.ts'
 import { activeLegs, allLegs, callResource, legResource } from '../contract/resources.ts'
 import type { Format, WireObject } from '../contract/xml.ts'
 import type { Api } from '../control/api.ts'
@@ -178,6 +179,36 @@ export const ROUTES: readonly ApiRoute[] = [
       const query = auditQueryIn(asked.query, asked)
       return auditList(await api.audit(asked.who, query), query, asked)
     },
+  },
+  {
+    method: 'GET',
+    path: '/Usage',
+    scope: 'usage.read',
+    answer: async (api, asked) => {
+      const query = usageQueryIn(asked.query, asked)
+      return usageReport(await api.usage(asked.who, query), query, asked)
+    },
+  },
+  {
+    method: 'GET',
+    path: '/Balance',
+    scope: 'usage.read',
+    answer: async (api, asked) => balanceResource(await api.balance(asked.who)),
+  },
+  {
+    method: 'GET',
+    path: '/Balance/Adjustments',
+    scope: 'usage.read',
+    answer: async (api, asked) => {
+      const { before, pageSize } = adjustmentPageIn(asked.query)
+      return adjustmentList(await api.adjustments(asked.who, before, pageSize), pageSize, asked)
+    },
+  },
+  {
+    method: 'POST',
+    path: '/Balance/Adjustments',
+    scope: 'accounts.admin',
+    answer: async (api, asked) => adjustmentResource(await api.adjustBalance(asked.who, adjustmentIn(asked.fields), asked.idempotency), asked),
   },
   {
     method: 'POST',
