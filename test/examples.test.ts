@@ -9,8 +9,6 @@ import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { loadConfig } from '../src/config.ts'
-import { domainError, httpError, type HttpErrorCode, type WireError } from '../src/contract/errors.ts'
-import { DOMAIN_ERRORS, DomainError, type DomainErrorCode } from '../src/domain/errors.ts'
 import { powerDb } from '../src/media/tone.ts'
 import type { Phone } from '../src/phone/phone.ts'
 import { newSecret, signatureHeaders } from '../src/webhooks/signature.ts'
@@ -226,38 +224,6 @@ test('every limit in docs/operating.md is what the code says', () => {
     const code = readFileSync(join(root, path), 'utf8')
     for (const [, limit] of limits.matchAll(/`([^`]+)`/g)) assert.ok(code.includes(`const ${limit}\n`), `${path} does not say ${limit}`)
   }
-})
-
-/** Complete by its type. */
-const OF_HTTP: Readonly<Record<HttpErrorCode, string>> = {
-  'bad-request': '',
-  unauthorized: '',
-  'not-found': '',
-  'method-not-allowed': '',
-  'request-timeout': '',
-  'too-large': '',
-  'uri-too-long': '',
-  'unsupported-media-type': '',
-  'too-many-requests': '',
-  'headers-too-large': '',
-  internal: 'ID',
-  unavailable: '',
-}
-/** What the document fills in; a missing right is there with its scope and without. */
-const DETAILS: Readonly<Partial<Record<DomainErrorCode, readonly string[]>>> = {
-  'invalid-parameter': ['PhoneNumber'],
-  'right-missing': ['calls.create', ''],
-  'day-spend-reached': ['5000'],
-  'legs-reached': ['50'],
-  'leg-starts-reached': ['60/12'],
-}
-
-test('[C8] [C9] [C10] every refusal in docs/contract.md is what the code says, and none is missing', () => {
-  const row = ({ status, key, message }: WireError): string => `${status}${key === 'Code' ? ' `Code`' : ''} ${message}`
-  const domain = DOMAIN_ERRORS.flatMap((code) => (DETAILS[code] ?? ['']).map((detail) => row(domainError(new DomainError(code, detail)))))
-  const http = Object.entries(OF_HTTP).map(([code, id]) => row(httpError(code as HttpErrorCode, id)))
-  const printed = [...readFileSync(join(root, 'docs/contract.md'), 'utf8').matchAll(/^\| (\d{3}(?: `Code`)?) \| `([^`]+)` \|/gm)].map(([, status, message]) => `${status} ${message}`)
-  assert.deepEqual(printed.sort(), [...new Set([...domain, ...http])].sort())
 })
 
 test('every link between the documents leads somewhere', () => {
