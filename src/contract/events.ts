@@ -20,7 +20,7 @@ export interface EventOptions {
 /** Of a leg that lives, `Status` says no more than that; this says whether it was picked up. */
 const STATES: Readonly<Record<LegState['status'], string>> = { ringing: 'ringing', answered: 'answered', ended: 'ended' }
 
-export const callEvent = (call: Call, options: EventOptions): WireObject => ({ Call: callFields(call, { format: 'json', ...options }, null) })
+export const callEvent = (call: Call, options: EventOptions): WireObject => ({ Call: callFields(call, { ...options, format: 'json' }, null) })
 
 export const legEvent = (call: Call, leg: Leg, { timeZone }: EventOptions): WireObject => ({ Leg: liveLegFields(call, leg, timeZone) })
 
@@ -48,7 +48,7 @@ export const snapshotEvent = (
   Missed: missed ? 'true' : 'false',
   Calls: calls.map(
     ({ call, table }): WireObject => ({
-      ...callFields(call, { format: 'json', ...options }, null),
+      ...callFields(call, { ...options, format: 'json' }, null),
       Legs: call.legs.filter(isLive).map((leg) => liveLegFields(call, leg, options.timeZone)),
       Hearing: { CallSid: call.id, Ears: earsOf(call, table) },
     }),

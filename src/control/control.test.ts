@@ -388,7 +388,7 @@ test('[C30] a sound that cannot be had delays and ends nothing: the parties hear
   assert.equal((await here.control.call(ACME, callId)).state.status, 'live')
 })
 
-test('[C30] a recording that cannot be begun ends nothing', async () => {
+test('[C30] a recording that cannot be begun ends nothing, and is not promised afterwards', async () => {
   const here = await house()
   disk.full = true
   const { id: callId, legs } = await here.control.connect(ACME, withSound({ recording: 'single' }), null)
@@ -399,6 +399,8 @@ test('[C30] a recording that cannot be begun ends nothing', async () => {
   await here.control.settled()
   disk.full = false
   assert.deepEqual(here.engine.ears(callId).get(customer), [legs[0]?.id])
+  await eventually('its record knows', async () => (await here.control.call(ACME, callId)).sound.recordedFrom === null)
+  assert.equal((await here.control.call(ACME, callId)).state.status, 'live')
 })
 
 test('[C30] MaxRetries: the first party is rung again, but not while the house is leaving', async () => {

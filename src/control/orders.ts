@@ -17,6 +17,8 @@ export interface OrdersOptions {
   readonly onHearing?: ((call: Call, table: Hearing) => void) | undefined
   /** A sound that cannot be had counts as played. Never rejects. */
   readonly onUnplayable: (callId: CallId, soundId: SoundId) => Promise<void>
+  /** Nothing of the call is recorded. Not to be awaited by the step that ordered it. Never rejects. */
+  readonly onUnrecorded: (callId: CallId) => Promise<void>
   /** A tone could not be played. Never rejects. */
   readonly onToneFailed: (callId: CallId, soundId: SoundId) => Promise<void>
 }
@@ -85,10 +87,11 @@ async function playTone({ engine, log, onToneFailed }: OrdersOptions, { id: call
 }
 
 /** A full disk is no reason to end a call. Never rejects. */
-async function record({ engine, recordings, log }: OrdersOptions, call: Call, { tapes }: Extract<Order, { kind: 'record' }>): Promise<void> {
+async function record({ engine, recordings, log, onUnrecorded }: OrdersOptions, call: Call, { tapes }: Extract<Order, { kind: 'record' }>): Promise<void> {
   try {
     await engine.record({ callId: call.id, file: await recordings.prepare(call), tapes })
   } catch (error) {
     log.error({ call: call.id, err: error }, 'this call cannot be recorded')
+    void onUnrecorded(call.id)
   }
 }

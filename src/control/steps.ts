@@ -5,7 +5,7 @@
  * that fails, or a bug, ends that one call, loudly.
  */
 import type { Call, Decision } from '../domain/call.ts'
-import { nextDeadline, onDeadline, onPlayed } from '../domain/events.ts'
+import { nextDeadline, onDeadline, onPlayed, onUnrecorded } from '../domain/events.ts'
 import { onToneFailed } from '../domain/evidence/tones.ts'
 import type { CallId, LegId } from '../domain/ids.ts'
 import { type EndCause, isLive, type Leg } from '../domain/leg.ts'
@@ -70,6 +70,7 @@ export function makeSteps(options: StepsOptions): Steps {
   const give = makeGive({
     ...options,
     onUnplayable: (callId, soundId) => happen(callId, (call) => onPlayed(call, soundId, now())),
+    onUnrecorded: (callId) => happen(callId, onUnrecorded),
     onToneFailed: (callId, soundId) => happen(callId, (call) => onToneFailed(call, soundId)),
   })
 

@@ -141,6 +141,13 @@ export function onPlayed(call: Call, soundId: SoundId, now: number): Decision {
   return { call: next, orders: ordersOfStage(next), notices: [] }
 }
 
+/** Nothing could be written: there is no recording of this call, and its record promises none. */
+export function onUnrecorded(call: Call): Decision {
+  if (call.sound.recordedFrom === null) return nothing(call)
+  const next: Call = { ...call, sound: { ...call.sound, recording: null, recordedFrom: null } }
+  return { call: next, orders: next.state.status === 'live' ? [setHearing(next)] : [], notices: [] }
+}
+
 /** The account cannot carry the call any further: everybody is hung up, and the record says why. Nothing, once it is ending. */
 export function cutOff(call: Call, reason: LimitCode): Decision {
   if (call.state.status !== 'live') return nothing(call)

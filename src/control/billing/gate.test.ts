@@ -35,10 +35,21 @@ let minted = 0
 const place = (over: Partial<Account> = {}, dial: Partial<DialLimits> = {}): Place & { readonly account: Account } => {
   lives += 1
   const numbers = [{ number: at('+918012345678'), rings: at('client:priya') }]
-  const account: Account = { id: `acme${lives}` as AccountId, timeZone: 'Asia/Kolkata', agents: ['priya', 'boss', 'ravi'], maxMonitors: 100, numbers, notice: UNTOLD, plan: null, dial: { ...DEFAULT_DIAL_LIMITS, ...dial }, ...over }
+  const account: Account = {
+    id: `acme${lives}` as AccountId,
+    timeZone: 'Asia/Kolkata',
+    agents: ['priya', 'boss', 'ravi'],
+    maxMonitors: 100,
+    numbers,
+    notice: UNTOLD,
+    plan: null,
+    dial: { ...DEFAULT_DIAL_LIMITS, ...dial },
+    ...over,
+  }
   return { database: shared.database, node: `node${lives}`, account, now: T0, newId: () => `id${String((minted += 1)).padStart(30, '0')}` }
 }
-const refused = (work: Promise<unknown>, code: DomainErrorCode): Promise<void> => assert.rejects(work, (error) => error instanceof DomainError && error.code === code)
+const refused = (work: Promise<unknown>, code: DomainErrorCode): Promise<void> =>
+  assert.rejects(work, (error) => error instanceof DomainError && error.code === code)
 const ended = async (life: Life, accountId: AccountId, callId: CallId): Promise<Call> => {
   const call = await life.control.call(accountId, callId)
   assert.equal(call.state.status, 'ended')
@@ -86,6 +97,41 @@ test('a leg that has gone leaves its place; a request that failed leaves its pla
   await refused(life.control.connect(id, toCustomer, null), 'leg-starts-reached')
   await life.clock.pass(MINUTE)
   await life.control.connect(id, toCustomer, null)
+})
+
+test('[C30] a retry takes the place of the try before it, and a minute of its own; without one there is none', async () => {
+  const here = place({}, { maxLegs: 2, legsPerMinute: 4 })
+  const life = await begin(here)
+  const id = here.account.id
+  const { id: callId } = await life.control.connect(id, { ...toCustomer, maxRetries: 5 }, null)
+  const rungAndBusy = async (): Promise<Call> => {
+    const ringing = (await life.control.call(id, callId)).legs.at(-1)
+    assert(ringing)
+    life.engine.ends(ringing.id, 'busy')
+    await life.settled()
+    return life.control.call(id, callId)
+  }
+  assert.equal((await rungAndBusy()).state.status, 'live')
+  await refused(life.control.connect(id, toCustomer, null), 'legs-reached')
+  assert.equal((await rungAndBusy()).legs.length, 3)
+  const over = await rungAndBusy()
+  assert.deepEqual([over.state.status, over.legs.length, dials(life), life.limits.at(-1)], ['ended', 3, 3, 'leg-starts-reached'])
+})
+
+test('[C30] a retry is rung only while the balance covers both parties, whose pulses are kept for them', async () => {
+  const here = place({ plan: samplePlan({ prepaid: true, rates: [{ origin: null, prefix: null, price: '1.000' as Money }] }) })
+  const life = await begin(here)
+  const id = here.account.id
+  await topUp(life, id, '2')
+  const { id: callId, legs } = await life.control.connect(id, { ...toCustomer, maxRetries: 5 }, null)
+  life.engine.ends(legs[0]?.id as LegId, 'busy')
+  await life.settled()
+  assert.equal((await life.control.call(id, callId)).legs.length, 2)
+  await refused(life.control.connect(id, toCustomer, null), 'no-balance')
+  await topUp(life, id, '-0.5')
+  life.engine.ends((await life.control.call(id, callId)).legs[1]?.id as LegId, 'busy')
+  await life.settled()
+  assert.equal((await life.control.call(id, callId)).state.status, 'ended')
 })
 
 test('every way a leg can arise is counted: both parties, supervisors, and those who are called for a caller', async () => {
@@ -163,7 +209,11 @@ test('[C33] calls that begin at once do not promise the same rupee to several', 
 })
 
 test('[C33] a call ends at the end of the last minute that its account has paid, the balance is exactly the floor, and the record says why', async () => {
-  for (const [floor, minutes] of [['0.000', 5], ['-2.000', 7], ['4.000', 1]] as const) {
+  for (const [floor, minutes] of [
+    ['0.000', 5],
+    ['-2.000', 7],
+    ['4.000', 1],
+  ] as const) {
     const here = place({ plan: { ...prepaid, floor: floor as Money } })
     const life = await begin(here)
     const id = here.account.id
@@ -176,7 +226,10 @@ test('[C33] a call ends at the end of the last minute that its account has paid,
     assert.deepEqual([call.endReason, callPrice(call)], ['no-balance', `${minutes}.000`])
     assert.deepEqual(call.state, { status: 'ended', outcome: 'completed', endedAt: T0 + minutes * MINUTE })
     assert.equal((await life.ledger.balance(id)).balance, floor)
-    assert.deepEqual(life.said.filter(([, fields]) => fields.reason === 'no-balance').map(([message]) => message), ['the balance does not cover another pulse; this call is ended'])
+    assert.deepEqual(
+      life.said.filter(([, fields]) => fields.reason === 'no-balance').map(([message]) => message),
+      ['the balance does not cover another pulse; this call is ended'],
+    )
   }
 })
 
@@ -291,4 +344,3 @@ test('an account without a plan has no price, no balance to show, and the caps a
   const { totals } = await life.ledger.usage(id, { from: '2026-11-26', to: '2026-11-26', by: [] })
   assert.deepEqual(totals, [{ kind: 'conversation', currency: null, legs: 2, seconds: 120, pulses: 0, amount: '0.000' }])
 })
-
