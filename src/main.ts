@@ -6,6 +6,7 @@
  * then everything closes.
  */
 import { hexDigest, newId, newToken } from './chance.ts'
+import { version } from './commands/version.ts'
 import { accountsOf, type Config, dialRulesOf, type TrunkConfig } from './config.ts'
 import { addressIn } from './contract/numbers.ts'
 import { makeControl } from './control/control.ts'
@@ -109,6 +110,7 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
     newId,
     log,
     ready: () => state,
+    version: version(),
     onAnswered: metrics.onRequest,
   })
   opened.push(() => server.close())

@@ -26,7 +26,10 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   store: ['domain'],
   webhooks: ['domain', 'contract', 'store'],
   control: ['domain', 'store', 'webhooks', 'engine/engine.ts'],
-  http: ['domain', 'contract', 'control'],
+  http: ['domain', 'contract', 'contract/schemas', 'control', 'http/operations', 'http/openapi', 'http/page'],
+  'http/operations': ['domain', 'contract', 'contract/schemas'],
+  'http/openapi': ['contract', 'contract/schemas', 'http/operations'],
+  'http/page': ['contract/schemas', 'http/openapi'],
   commands: ['domain', 'sip', 'engine/native', 'store', 'webhooks', 'config.ts', 'config-schema.ts', 'mask.ts', 'chance.ts'],
   metrics: ['domain', 'engine/native/media-plane.ts', 'store/outbox.ts'],
 }

@@ -11,6 +11,8 @@ import type { Format, WireObject } from '../contract/xml.ts'
 import type { Control, Idempotency } from '../control/control.ts'
 import { DomainError, type DomainErrorCode } from '../domain/errors.ts'
 import type { AccountId, CallId, LegId } from '../domain/ids.ts'
+import type { Operation } from './operations/operation.ts'
+import { ACT_ON_LEG, CONNECT_CALL, CREATE_MONITOR_LEG, GET_CALL, LIST_ACTIVE_LEGS, LIST_CALLS, LIST_LEGS } from './operations/calls.ts'
 
 /** One request, authenticated and parsed. */
 export interface Asked {
@@ -33,6 +35,8 @@ export interface ApiRoute {
   readonly method: 'GET' | 'POST' | 'PUT'
   /** Below `/v1/Accounts/:accountSid`. */
   readonly path: string
+  /** What the description of the API says about it (`operations/`). */
+  readonly says: Operation
   /** @returns The answer's content; every success is a 200 (C16). @throws {DomainError} */
   answer(control: Control, asked: Asked): Promise<WireObject>
 }
@@ -41,6 +45,7 @@ export const ROUTES: readonly ApiRoute[] = [
   {
     method: 'POST',
     path: '/Calls/connect',
+    says: CONNECT_CALL,
     // `details` is accepted here and adds nothing: there are none yet (C30).
     answer: async (control, asked) =>
       callResource(await control.connect(asked.accountId, connectCommand(asked.fields), asked.idempotency), asked, null),
@@ -48,6 +53,7 @@ export const ROUTES: readonly ApiRoute[] = [
   {
     method: 'GET',
     path: '/Calls',
+    says: LIST_CALLS,
     answer: async (control, asked) => {
       const query = callQueryIn(asked.query, asked)
       return callList(await control.calls(asked.accountId, query), query, asked)
@@ -56,6 +62,7 @@ export const ROUTES: readonly ApiRoute[] = [
   {
     method: 'GET',
     path: '/Calls/:callSid',
+    says: GET_CALL,
     answer: async (control, asked) => {
       const call = await control.call(asked.accountId, callId(asked, 'call-not-found'))
       return callResource(call, asked, wantsDetails(asked) ? { now: asked.now } : null)
@@ -64,23 +71,26 @@ export const ROUTES: readonly ApiRoute[] = [
   {
     method: 'GET',
     path: '/Calls/:callSid/ActiveLegs',
+    says: LIST_ACTIVE_LEGS,
     answer: async (control, asked) => activeLegs(await control.liveCall(asked.accountId, callId(asked, 'call-not-in-progress')), asked),
   },
   {
     method: 'GET',
     path: '/Calls/:callSid/Legs',
+    says: LIST_LEGS,
     answer: async (control, asked) => allLegs(await control.call(asked.accountId, callId(asked, 'call-not-found')), asked),
   },
   {
     method: 'POST',
     path: '/Calls/:callSid/Legs',
+    says: CREATE_MONITOR_LEG,
     answer: async (control, asked) => {
       const command = monitorCommand(asked.fields)
       const { call, leg } = await control.createMonitorLeg(asked.accountId, callId(asked, 'call-not-in-progress'), command, asked.idempotency)
       return legResource(call, leg, 'created', asked)
     },
   },
-  { method: 'PUT', path: '/Calls/:callSid/Legs/:legSid', answer: actOnLeg },
+  { method: 'PUT', path: '/Calls/:callSid/Legs/:legSid', says: ACT_ON_LEG, answer: actOnLeg },
 ]
 
 async function actOnLeg(control: Control, asked: Asked): Promise<WireObject> {

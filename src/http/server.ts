@@ -19,6 +19,7 @@ import { answerFailure, answerUnreadable, type HttpLog, RETRY_AFTER_S } from './
 import { HttpError } from './http-error.ts'
 import { makeRateLimit } from './rate-limit.ts'
 import { readFields } from './read-body.ts'
+import { addDescriptionRoutes } from './description-routes.ts'
 import { type Asked, ROUTES } from './routes.ts'
 
 export interface ServerOptions {
@@ -41,6 +42,8 @@ export interface ServerOptions {
   readonly log: HttpLog
   /** While starting nothing is answered; while draining nothing new begins, and what lives can be seen and hung up. */
   ready(): 'starting' | 'ready' | 'draining'
+  /** Of the server, as its description says it. */
+  readonly version?: string
   /** A request was answered; for those who count. Must not throw. */
   readonly onAnswered?: (answered: Answered) => void
 }
@@ -120,6 +123,7 @@ export function makeServer(options: ServerOptions): FastifyInstance {
     options.onAnswered?.(answeredBy(request, reply))
   })
   addHealthRoutes(app, options)
+  addDescriptionRoutes(app, { routes: ROUTES, version: options.version ?? '0.0.0' })
   addApiRoutes(app, options, formatOf)
   return app
 }

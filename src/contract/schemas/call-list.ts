@@ -4,7 +4,7 @@ import type { Address } from '../../domain/address.ts'
 import type { Bounds, PageStart } from '../../domain/call-query.ts'
 import type { CallId } from '../../domain/ids.ts'
 import { momentsOf } from '../dates.ts'
-import { addressIn, MAX_ADDRESS_CHARS } from '../numbers.ts'
+import { ADDRESS_PATTERN, addressIn, MAX_ADDRESS_CHARS } from '../numbers.ts'
 import { type About, byDefault, lastOf, metaOf, readBy, SID, whole, word } from './parameter.ts'
 
 const DEFAULT_PAGE_SIZE = 50
@@ -40,7 +40,11 @@ const words = <const W extends readonly [string, ...string[]]>(known: W, descrip
   )
 
 const numbers = (description: string, example: string) =>
-  list(MAX_NUMBERS, z.string().max(MAX_ADDRESS_CHARS).transform<Address>(readBy(addressIn)), { description, example: [example], rule })
+  list(MAX_NUMBERS, z.string().max(MAX_ADDRESS_CHARS).transform<Address>(readBy(addressIn)).meta({ pattern: ADDRESS_PATTERN }), {
+    description,
+    example: [example],
+    rule,
+  })
 
 /** `gte:…;lte:…`, each at most once, or `eq:…` alone. */
 const bounds = <T>(value: string, read: (text: string) => T | null, about: About) =>

@@ -9,7 +9,7 @@ import * as z from 'zod'
 import type { Address } from '../../domain/address.ts'
 import { DomainError } from '../../domain/errors.ts'
 import type { Fields } from '../fields.ts'
-import { addressIn, MAX_ADDRESS_CHARS } from '../numbers.ts'
+import { ADDRESS_PATTERN, addressIn, MAX_ADDRESS_CHARS } from '../numbers.ts'
 
 /** What a reader of the description wants to know beside type and limits. */
 export interface About {
@@ -38,12 +38,15 @@ export function parametersIn<S extends Parameters>(schema: S, fields: Fields): z
   throw new DomainError('invalid-parameter', String(read.error.issues[0]?.path[0]))
 }
 
-/** What is written about a parameter, in the words of JSON Schema. */
+/** What is written about a parameter. Examples and defaults are of what a client means, and have names of our own until `description.ts`. */
 export const metaOf = ({ description, example, rule }: About): Readonly<Record<string, unknown>> => ({
   description,
-  examples: [example],
+  'x-examples': [example],
   'x-contract-rule': rule,
 })
+
+/** What it is when it is not sent, where the schema itself does not say so. */
+export const metaDefault = (value: string | boolean | number | readonly string[]): Readonly<Record<string, unknown>> => ({ 'x-default': value })
 
 /** The last value, as it was sent. */
 export const lastOf = (values: unknown): unknown => (Array.isArray(values) ? values.at(-1) : undefined)
@@ -60,11 +63,11 @@ export const readBy =
 
 /** Takes the place of what was not sent, and says so in the description. */
 export const byDefault = <S extends z.ZodType>(schema: S, value: z.core.util.NoUndefined<z.output<S>>) =>
-  schema.default(value).meta({ default: value })
+  schema.default(value).meta({ 'x-default': value })
 
 /** Whom to call, in any spelling of C7. */
 export const address = (about: About) =>
-  z.preprocess(lastOf, z.string().max(MAX_ADDRESS_CHARS).transform<Address>(readBy(addressIn))).meta(metaOf(about))
+  z.preprocess(lastOf, z.string().max(MAX_ADDRESS_CHARS).transform<Address>(readBy(addressIn))).meta({ ...metaOf(about), pattern: ADDRESS_PATTERN })
 
 /** The id of a call or a leg. Whether there is such a one is another question. */
 export const sid = (about: About) => z.preprocess(lastOf, z.string().regex(SID)).meta(metaOf(about))

@@ -1,7 +1,7 @@
 /** What the writes of the API take (contract C15, C19, C20 to C22, C30), in the order in which a wrong one is named. */
 import * as z from 'zod'
 import { MODES } from '../../domain/leg.ts'
-import { address, byDefault, httpUrl, knownWords, sid, text, truth, whole, word } from './parameter.ts'
+import { address, byDefault, httpUrl, knownWords, metaDefault, sid, text, truth, whole, word } from './parameter.ts'
 
 const RING_DEFAULT_S = 30
 const RING_MAX_S = 60
@@ -112,7 +112,7 @@ const SOUND = {
     .meta({
       ...playbackTo.meta(),
       description: 'Who hears what `StartPlaybackValueNew` names: `Callee`, the one who is called second, or `Both`.',
-      default: 'Callee',
+      ...metaDefault('Callee'),
     })
     .optional(),
   StartPlaybackTo: playbackTo.optional(),

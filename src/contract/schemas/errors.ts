@@ -1,0 +1,45 @@
+/** Failures as they are described (contract C8 to C10): their envelope, and when each one comes. Their texts are in `../errors.ts`. */
+import * as z from 'zod'
+import type { ErrorCode } from '../errors.ts'
+
+const message = z.string().min(1).meta({ description: 'What is wrong, for people. Programs go by the HTTP status.' })
+const number = (description: string) => z.int().min(400).max(599).meta({ description })
+
+/** The one envelope of all failures. */
+export const ERROR_ANSWER = z
+  .strictObject({
+    RestException: z.union([
+      z.strictObject({ Status: number('The HTTP status again.'), Message: message }),
+      z.strictObject({
+        Code: number('The HTTP status again, under the name that the vendor has in its two documented 404s of this API.'),
+        Message: message,
+      }),
+    ]),
+  })
+  .meta({ description: 'A failure. `Status` is the HTTP status; two errors say `Code` in its place.' })
+
+/** When an error comes, in a sentence for those who write clients. */
+export const WHEN: Readonly<Record<ErrorCode, string>> = {
+  'call-not-in-progress': 'No live leg: the call is unknown, has ended, or is another account’s.',
+  'leg-not-found': 'No such live leg in this call; for a mode, no such monitor leg.',
+  'call-not-found': 'The account has no such call.',
+  'invalid-parameter': 'The first parameter that is missing or wrong is named.',
+  'destination-not-allowed': 'The operator’s rules do not let the account dial that.',
+  'too-many-monitors': 'As many supervisors as the account may have are on the call.',
+  'too-many-legs': 'The call has had as many legs as one may have.',
+  'right-missing': 'The key is not allowed to do that.',
+  'idempotency-mismatch': 'The key in `Idempotency-Key` came with another request before.',
+  draining: 'The server is about to stop: what lives can be seen and hung up, nothing new begins.',
+  'bad-request': 'The body is not what its Content-Type says, or there are too many values, or it is not HTTP.',
+  unauthorized: 'No key, an unknown key, a wrong token, or a path of another account: always the same answer.',
+  'not-found': 'There is no such path. Paths are case-sensitive.',
+  'method-not-allowed': 'The path does not know that method; `Allow` says which it knows.',
+  'request-timeout': 'The request came too slowly.',
+  'too-large': 'The body is over 64 KiB.',
+  'uri-too-long': 'A part of the path is too long.',
+  'unsupported-media-type': 'A Content-Type or Content-Encoding that is not read here.',
+  'too-many-requests': 'The account has made its writes of this minute; `Retry-After` says how many seconds are left of it.',
+  'headers-too-large': 'The headers are over 16 KiB.',
+  internal: 'A mistake of the server’s; its log has the id that is in brackets.',
+  unavailable: 'The server is starting or about to stop; `Retry-After` says how many seconds to wait.',
+}

@@ -1,0 +1,60 @@
+/** What holds for every request, in sentences; `code` in backticks. The words of the contract are in docs/contract.md. */
+export interface GuideSection {
+  readonly title: string
+  readonly paragraphs: readonly string[]
+}
+
+export const TITLE = 'Earshot'
+export const SUMMARY = 'Listen to, whisper into and barge into live phone calls.'
+
+export const GUIDE: readonly GuideSection[] = [
+  {
+    title: 'Addresses and keys',
+    paragraphs: [
+      'Everything is below `/v1/Accounts/{AccountSid}`, where `AccountSid` is the name of the account. Send an API key and its token as HTTP Basic, the key as user and the token as password.',
+      'Without a key, with a wrong one, or with a key on another account’s path the answer is always the same 401.',
+    ],
+  },
+  {
+    title: 'XML or JSON',
+    paragraphs: [
+      '`.json` at the end of the path selects JSON; without it the answer is XML under `<TwilioResponse>`. Nothing else does: `Accept` is ignored. Errors follow the path too.',
+      'The names are the same in both. In XML null is an empty element, and a list is an element around its members.',
+    ],
+  },
+  {
+    title: 'Requests',
+    paragraphs: [
+      'A body may be JSON, `application/x-www-form-urlencoded` or `multipart/form-data`, up to 64 KiB. Names are case-sensitive; what is not known is ignored, what is empty is as if it had not been sent. A list is a repeated name, `Name[]`, `Name[0]`, or an array in JSON.',
+      'Numbers are `+` and all digits; for India also `91…`, `0…` or ten digits; `sip:user@host`; and `client:name` for a phone that is registered under that name. Answers write Indian numbers with a leading 0.',
+      'Dates are `YYYY-MM-DD HH:mm:ss` in the account’s time zone.',
+    ],
+  },
+  {
+    title: 'Repeating a request',
+    paragraphs: [
+      'A POST that makes a call or a leg takes an `Idempotency-Key` of your own. The same request with the same key gets the first answer for 24 hours, and nobody is dialled twice. GET and PUT can be repeated as they are.',
+    ],
+  },
+  {
+    title: 'Limits',
+    paragraphs: [
+      'An account may make so many POSTs and PUTs a minute (200 unless the operator says otherwise). Beyond it the answer is 429; its `Retry-After` says after how many seconds the next minute begins. Reading is not counted.',
+      'While the server stops it answers 503 to POST, with `Retry-After`; live calls can still be seen and hung up.',
+    ],
+  },
+  {
+    title: 'Errors',
+    paragraphs: [
+      'Every failure has the HTTP status that it says, and one envelope: `{"RestException":{"Status":400,"Message":"…"}}`. Programs go by the status, people by the message. Two 404s say `Code` in the place of `Status`, as the vendor’s do.',
+      'A path that exists answers 405 to a method that it does not know, with `Allow`. A path that does not exist is 404.',
+    ],
+  },
+  {
+    title: 'Callbacks',
+    paragraphs: [
+      'What happens is POSTed to the `StatusCallback` that the request named. 2xx within 15 seconds is success; anything else is tried again after 5 seconds, 1 minute, 5, 15, 1 hour and 6 hours, then parked. A callback may come twice: `webhook-id` tells.',
+      'Each one is signed by Standard Webhooks: `webhook-signature` is an HMAC-SHA256 over `webhook-id.webhook-timestamp.body` with the account’s secret.',
+    ],
+  },
+]

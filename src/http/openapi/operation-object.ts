@@ -1,0 +1,162 @@
+/** One route as an operation of the OpenAPI document: parameters, body, answers, failures, callbacks. */
+import { STATUS_CODES } from 'node:http'
+import type * as z from 'zod'
+import { type ErrorCode, errorOf } from '../../contract/errors.ts'
+import { CALL_CALLBACK, CALL_CALLBACK_FORM, LEG_CALLBACK, WEBHOOK_HEADERS } from '../../contract/schemas/callbacks.ts'
+import { type JsonSchema, jsonSchemaOf, refTo } from '../../contract/schemas/description.ts'
+import { ERROR_ANSWER, WHEN } from '../../contract/schemas/errors.ts'
+import type { Parameters } from '../../contract/schemas/parameter.ts'
+import { type Format, rendered } from '../../contract/xml.ts'
+import { curlSample } from './code-sample.ts'
+import type { MediaTypeObject, OperationObject, ParameterObject, PathItem, Reference, RequestBodyObject, ResponseObject } from './types.ts'
+import { type DescribedRoute, errorsOf, type MediaAnswer, type Operation, type ResourceAnswer } from '../operations/operation.ts'
+import { SAMPLE_CALLBACKS } from '../operations/samples.ts'
+import { NAMED } from './schema-names.ts'
+
+/** The encodings of a body, and whether a list in it is a repeated name. */
+const ENCODINGS = [
+  { mediaType: 'application/x-www-form-urlencoded', repeats: true },
+  { mediaType: 'application/json', repeats: false },
+  { mediaType: 'multipart/form-data', repeats: true },
+] as const
+const MEDIA_TYPES: Readonly<Record<Format, string>> = { json: 'application/json', xml: 'application/xml' }
+/** The element that an answer in XML begins with (C4). */
+const XML_ROOT = 'TwilioResponse'
+
+const RETRY_AFTER = { 'Retry-After': { description: 'Seconds to wait before the next attempt.', schema: { type: 'integer', minimum: 1 } } }
+const HEADERS_OF: Readonly<Record<number, ResponseObject['headers']>> = {
+  401: { 'WWW-Authenticate': { description: 'Asks for HTTP Basic.', schema: { type: 'string' } } },
+  429: RETRY_AFTER,
+  503: RETRY_AFTER,
+}
+
+export const requestSchemaName = ({ id }: Operation): string => `${capitalised(id)}Request`
+
+/** @param at The format of the path, null when its answer has none; and the path as it is written in the document. */
+export function operationObject(route: DescribedRoute, { format, path }: { readonly format: Format | null; readonly path: string }): OperationObject {
+  const { says } = route
+  const headers: readonly Reference[] = says.idempotent ? [{ $ref: '#/components/parameters/Idempotency-Key' }] : []
+  const parameters = [...(says.query === null ? [] : parameterObjects(says.query, 'query')), ...headers]
+  return {
+    operationId: format === 'xml' ? `${says.id}Xml` : says.id,
+    tags: [says.tag],
+    summary: format === 'xml' ? `${says.summary} (XML)` : says.summary,
+    description:
+      format === 'xml' ? `${says.description}\n\nThe same as \`${path}.json\`, answered in XML: the path alone decides.` : says.description,
+    ...(parameters.length === 0 ? {} : { parameters }),
+    ...(says.body === null ? {} : { requestBody: requestBody(says, says.body) }),
+    responses: { '200': success(says, format), ...failures(errorsOf(route), format ?? 'xml') },
+    ...(says.callback === null ? {} : { callbacks: { statusCallback: { '{$request.body#/StatusCallback}': callback(says.callback) } } }),
+    'x-contract-rules': says.rules,
+    'x-codeSamples': [{ lang: 'Shell', label: 'curl', source: curlSample(route, path) }],
+  }
+}
+
+/** What is said of a value goes to the parameter, what may be its value stays with the schema. */
+export function parameterObjects(parameters: Parameters, place: 'query' | 'header'): readonly ParameterObject[] {
+  const { properties = {}, required = [] } = jsonSchemaOf(parameters)
+  return Object.entries(properties).map(([name, { description = '', examples, 'x-contract-rule': rule, ...schema }]) => {
+    const [example] = (examples ?? []) as readonly unknown[]
+    // Lists of an address stand in one value, between commas.
+    const style = place === 'query' && schema.type === 'array' ? ({ style: 'form', explode: false } as const) : {}
+    const about = rule === undefined ? {} : { 'x-contract-rule': rule }
+    return {
+      name,
+      in: place,
+      required: required.includes(name),
+      description,
+      schema,
+      ...(example === undefined ? {} : { example }),
+      ...style,
+      ...about,
+    }
+  })
+}
+
+function requestBody(says: Operation, { parameters, example }: NonNullable<Operation['body']>): RequestBodyObject {
+  const { properties = {}, required = [] } = jsonSchemaOf(parameters)
+  const lists = Object.keys(properties).filter((name) => properties[name]?.type === 'array')
+  const encoding = Object.fromEntries(lists.map((name) => [name, { style: 'form', explode: true } as const]))
+  const schema = { $ref: refTo(requestSchemaName(says)) }
+  const content = ENCODINGS.map(({ mediaType, repeats }): readonly [string, MediaTypeObject] => [
+    mediaType,
+    { schema, example, ...(repeats && lists.length > 0 ? { encoding } : {}) },
+  ])
+  return { required: required.length > 0, content: Object.fromEntries(content) }
+}
+
+function success({ answers }: Operation, format: Format | null): ResponseObject {
+  const description = `${answers.map(({ title }) => title).join('; or: ')}.`
+  const [first] = answers
+  if (first.kind === 'media' || format === null) return { description, content: mediaContent(first as MediaAnswer) }
+  const resources = answers as readonly ResourceAnswer[]
+  const distinct = [...new Set(resources.map((answer) => answer[format]))].map(schemaOrReference)
+  const schema = distinct.length === 1 && distinct[0] ? distinct[0] : { anyOf: distinct }
+  const examples = resources.map(({ title, example }, n) => {
+    const value = example(format)
+    return [`answer${n + 1}`, { summary: title, value: format === 'xml' ? rendered('xml', value) : value }] as const
+  })
+  const named = format === 'xml' ? { ...schema, xml: { name: XML_ROOT } } : schema
+  return { description, content: { [MEDIA_TYPES[format]]: { schema: named, examples: Object.fromEntries(examples) } } }
+}
+
+const mediaContent = ({ mediaType, example }: MediaAnswer): Readonly<Record<string, MediaTypeObject>> => ({
+  [mediaType]: { schema: { type: 'string' }, ...(example === null ? {} : { example }) },
+})
+
+/** By status: several errors may share one. */
+function failures(codes: readonly ErrorCode[], format: Format): Readonly<Record<string, ResponseObject>> {
+  const byStatus = Map.groupBy(codes, (code) => errorOf(code).status)
+  const responses = [...byStatus]
+    .sort(([a], [b]) => a - b)
+    .map(([status, members]): readonly [string, ResponseObject] => {
+      const headers = HEADERS_OF[status]
+      const ofXml = format === 'xml' ? '.xml' : ''
+      const schema = format === 'xml' ? { $ref: refTo(nameOf(ERROR_ANSWER)), xml: { name: XML_ROOT } } : { $ref: refTo(nameOf(ERROR_ANSWER)) }
+      const examples = members.map((code) => [code, { $ref: `#/components/examples/${code}${ofXml}` }] as const)
+      return [
+        String(status),
+        {
+          description: [`${STATUS_CODES[status]}.`, ...members.map((code) => `* \`${textOf(code)}\` ${WHEN[code]}`)].join('\n'),
+          ...(headers ? { headers } : {}),
+          content: { [MEDIA_TYPES[format]]: { schema, examples: Object.fromEntries(examples) } },
+        },
+      ]
+    })
+  return Object.fromEntries(responses)
+}
+
+/** An error's text, with a name in braces for what differs. */
+export const textOf = (code: ErrorCode): string => errorOf(code, { 'invalid-parameter': '{Name}', internal: '{RequestId}' }[code as string]).message
+
+function callback(kind: 'call' | 'leg'): PathItem {
+  const json = schemaOrReference(kind === 'call' ? CALL_CALLBACK : LEG_CALLBACK)
+  const form = schemaOrReference(kind === 'call' ? CALL_CALLBACK_FORM : LEG_CALLBACK)
+  return {
+    post: {
+      operationId: kind === 'call' ? 'onCallEvent' : 'onLegEvent',
+      summary: kind === 'call' ? 'What a call’s receiver is told' : 'What a leg’s receiver is told',
+      description:
+        'Sent to the `StatusCallback` of the request, in the encoding that it asked for, about the events that it named. Repeated until it is answered with 2xx within 15 seconds.',
+      security: [],
+      parameters: Object.keys(WEBHOOK_HEADERS.shape).map((name) => ({ $ref: `#/components/parameters/${name}` })),
+      requestBody: {
+        required: true,
+        content: { 'multipart/form-data': { schema: form }, 'application/json': { schema: json, example: SAMPLE_CALLBACKS[kind] } },
+      },
+      responses: {
+        '2XX': { description: 'Taken. The body is not read.' },
+        default: { description: 'Not taken: it is sent again later.' },
+      },
+    },
+  }
+}
+
+function schemaOrReference(schema: z.ZodType): JsonSchema {
+  const name = nameOf(schema)
+  return name === '' ? jsonSchemaOf(schema, NAMED) : { $ref: refTo(name) }
+}
+
+const nameOf = (schema: z.ZodType): string => Object.entries(NAMED).find(([, one]) => one === schema)?.[0] ?? ''
+
+const capitalised = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1)

@@ -1,0 +1,88 @@
+/** What every route of the API says about itself, for the description that is made of it (`../openapi/document.ts`). */
+import type * as z from 'zod'
+import type { ErrorCode } from '../../contract/errors.ts'
+import type { Parameters } from '../../contract/schemas/parameter.ts'
+import type { Format, WireObject } from '../../contract/xml.ts'
+
+/** What belongs together on the page, in its order. */
+export const TAGS = {
+  Calls: 'Calls are made, looked at and listed. `From` is rung first, `To` when `From` has answered.',
+  Legs: 'The connections of a call: those of its parties, and those of supervisors who listen, whisper or barge.',
+} as const
+export type Tag = keyof typeof TAGS
+
+/** A success with content in both formats of the contract. */
+export interface ResourceAnswer {
+  readonly kind: 'resource'
+  /** What it is, in a few words. */
+  readonly title: string
+  readonly json: z.ZodType
+  /** The same as `json`, but where the vendor has another name in XML. */
+  readonly xml: z.ZodType
+  example(format: Format): WireObject
+}
+
+/** A success that is neither XML nor JSON: sound, a table, a stream. Its path has no `.json`. */
+export interface MediaAnswer {
+  readonly kind: 'media'
+  readonly title: string
+  readonly mediaType: string
+  /** Null for what nobody reads. */
+  readonly example: string | null
+}
+
+export interface Operation {
+  /** Unique, camelCase: what a client's generated function is called. */
+  readonly id: string
+  readonly tag: Tag
+  /** A few words, without a full stop. */
+  readonly summary: string
+  /** Sentences; `code` in backticks. */
+  readonly description: string
+  /** Rules of the contract, e.g. `C15`. */
+  readonly rules: readonly string[]
+  /** Of the address; null when it takes none. */
+  readonly query: Parameters | null
+  /** Of the body; null when it takes none. The example has to be one that the server would take. */
+  readonly body: { readonly parameters: Parameters; readonly example: Readonly<Record<string, string>> } | null
+  /** Takes an `Idempotency-Key` (C19). */
+  readonly idempotent: boolean
+  /** One, or one for each thing that can be asked for. */
+  readonly answers: readonly [ResourceAnswer, ...ResourceAnswer[]] | readonly [MediaAnswer]
+  /** Its own; those that every request can meet are added by `errorsOf`. */
+  readonly errors: readonly ErrorCode[]
+  /** What is sent to the `StatusCallback` that it takes. */
+  readonly callback: 'call' | 'leg' | null
+}
+
+/** A route as far as its description goes. */
+export interface DescribedRoute {
+  readonly method: string
+  /** Below `/v1/Accounts/:accountSid`. */
+  readonly path: string
+  readonly says: Operation
+}
+
+const OF_ALL: readonly ErrorCode[] = [
+  'bad-request',
+  'unauthorized',
+  'request-timeout',
+  'uri-too-long',
+  'headers-too-large',
+  'internal',
+  'unavailable',
+]
+const OF_WRITES: readonly ErrorCode[] = ['too-large', 'unsupported-media-type', 'too-many-requests']
+
+/** Everything that the route can be refused with. */
+export function errorsOf({ method, says }: DescribedRoute): readonly ErrorCode[] {
+  const takesParameters = says.query !== null || says.body !== null || says.idempotent
+  const codes = [
+    ...(takesParameters ? ['invalid-parameter' as const] : []),
+    ...says.errors,
+    ...(says.idempotent ? ['idempotency-mismatch' as const] : []),
+    ...OF_ALL,
+    ...(method === 'GET' ? [] : OF_WRITES),
+  ]
+  return [...new Set(codes)]
+}
