@@ -9,7 +9,7 @@ import { errorOf } from '../src/contract/errors.ts'
 import type { JsonSchema } from '../src/contract/schemas/description.ts'
 import { ERROR_ANSWER } from '../src/contract/schemas/errors.ts'
 import type { Format } from '../src/contract/xml.ts'
-import { openApi } from '../src/http/openapi/document.ts'
+import { documentPath, openApi } from '../src/http/openapi/document.ts'
 import { textOf } from '../src/http/openapi/operation-object.ts'
 import type { HttpMethod } from '../src/http/openapi/types.ts'
 import { errorsOf, type ResourceAnswer } from '../src/http/operations/operation.ts'
@@ -77,9 +77,9 @@ const patternOf = ({ path }: ApiRoute): RegExp => new RegExp(`^/v1/Accounts/[^/]
 /** `Invalid Parameter: {Name} is …` with whatever name. */
 const reading = (text: string): RegExp => new RegExp(`^${text.replace(/[.*+?^$()|[\]\\]/g, '\\$&').replace(/\{\w+\}/g, '[\\w-]+')}$`)
 
-function xmlValue({ method, path }: ApiRoute, { body }: HttpAnswer): unknown {
-  const written = `/v1/Accounts/{AccountSid}${path.replace(/:(\w)(\w*)/g, (_, first: string, rest: string) => `{${first.toUpperCase()}${rest}}`)}`
-  const operation = DOCUMENT.paths[written]?.[method.toLowerCase() as HttpMethod]
+function xmlValue(route: ApiRoute, { body }: HttpAnswer): unknown {
+  const { path: written } = documentPath(route)
+  const operation = DOCUMENT.paths[written]?.[route.method.toLowerCase() as HttpMethod]
   const schema = operation?.responses['200']?.content?.['application/xml']?.schema ?? assert.fail(`${written} has no answer in XML`)
   assert.deepEqual(schema.xml, { name: 'TwilioResponse' })
   return fromXml(parser.parse(body).TwilioResponse, schema)

@@ -130,8 +130,8 @@ async function refused({ method, path }: ApiRoute, query: Sent, body: Sent | nul
 
 for (const route of ROUTES) {
   for (const place of ['query', 'body'] as const) {
-    const parameters = place === 'query' ? route.says.query : (route.says.body?.parameters ?? null)
-    if (parameters === null) continue
+    const parameters = route.says[place]?.parameters
+    if (parameters === undefined) continue
     const { properties = {}, required = [] } = jsonSchemaOf(parameters)
     const mandatory: Sent = route.says.body === null ? {} : Object.fromEntries(required.map((name) => [name, route.says.body?.example[name] ?? '']))
     const ask = (change: Sent, encoding: (typeof ENCODINGS)[number]): Promise<string | null> =>

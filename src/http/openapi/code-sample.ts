@@ -7,8 +7,10 @@ const SAMPLE_PATH: Readonly<Record<string, string>> = { AccountSid: SAMPLE_ACCOU
 /** @param path As it is written in the document, e.g. `/v1/Accounts/{AccountSid}/Calls.json`. */
 export function curlSample({ method, says }: DescribedRoute, path: string): string {
   const address = path.replace(/\{(\w+)\}/g, (_, name: string) => SAMPLE_PATH[name] ?? name)
+  const search = Object.entries(says.query?.example ?? {}).map(([name, value]) => `${name}=${encoded(value)}`)
+  const asked = search.length === 0 ? address : `${address}?${search.join('&')}`
   const lines = [
-    `curl ${method === 'GET' ? '' : `-X ${method} `}-u "$EARSHOT_KEY:$EARSHOT_TOKEN" "$EARSHOT_URL${address}"`,
+    `curl ${method === 'GET' ? '' : `-X ${method} `}-u "$EARSHOT_KEY:$EARSHOT_TOKEN" "$EARSHOT_URL${asked}"`,
     ...Object.entries(says.body?.example ?? {}).map(([name, value]) => `-d ${quoted(`${name}=${encoded(value)}`)}`),
   ]
   return lines.join(' \\\n  ')

@@ -8,8 +8,8 @@ import { ERROR_ANSWER } from '../../contract/schemas/errors.ts'
 import { parametersIn } from '../../contract/schemas/parameter.ts'
 import { fieldsFromJson } from '../../contract/fields.ts'
 import { SAMPLE_CALLBACKS } from '../operations/samples.ts'
-import { ROUTES } from '../routes.ts'
-import { openApi } from './document.ts'
+import { type ApiRoute, ROUTES } from '../routes.ts'
+import { documentPath, openApi } from './document.ts'
 import type { HttpMethod, OperationObject, ParameterObject } from './types.ts'
 
 const document = openApi(ROUTES, '1.2.3')
@@ -26,6 +26,9 @@ const operations: readonly Found[] = Object.entries(document.paths).flatMap(([pa
   METHODS.flatMap((method): Found[] => (item[method] === undefined ? [] : [{ path, method, operation: item[method] }])),
 )
 const ofTheApi = operations.filter(({ path }) => path.startsWith('/v1/'))
+
+const routeOf = ({ operationId }: OperationObject): ApiRoute =>
+  ROUTES.find(({ says }) => says.id === operationId.replace(/Xml$/, '')) ?? assert.fail(operationId)
 
 /** Every object in a value, with the keys that lead to it. */
 function* objectsIn(value: unknown, trail: readonly string[] = []): Generator<readonly [Readonly<Record<string, unknown>>, readonly string[]]> {
@@ -69,8 +72,7 @@ test('everything that it refers to is in it, and everything in it is referred to
 
 test('every route is there twice, in JSON with .json and in XML without, and nothing else but what needs no key', () => {
   const expected = ROUTES.flatMap(({ method, path, says }) => {
-    const written = `/v1/Accounts/{AccountSid}${path.replace(':callSid', '{CallSid}').replace(':legSid', '{LegSid}')}`
-    const bare = `${method.toLowerCase()} ${written}`
+    const bare = `${method.toLowerCase()} ${documentPath({ path }).path}`
     return says.answers[0].kind === 'media' ? [bare] : [bare, `${bare}.json`]
   })
   assert.deepEqual(ofTheApi.map(({ path, method }) => `${method} ${path}`).sort(), expected.sort())
@@ -126,7 +128,8 @@ test('[C3] every body is described in all three encodings, and its example is on
     const { content = {} } = operation.requestBody ?? {}
     assert.deepEqual(Object.keys(content).sort(), ['application/json', 'application/x-www-form-urlencoded', 'multipart/form-data'])
   }
-  for (const { says } of ROUTES) if (says.body) parametersIn(says.body.parameters, fieldsFromJson(says.body.example) ?? assert.fail())
+  for (const { says } of ROUTES)
+    for (const input of [says.body, says.query]) if (input) parametersIn(input.parameters, fieldsFromJson(input.example) ?? assert.fail())
 })
 
 test('every example of an answer is what its schema says, in JSON; in XML it has the same names', () => {
@@ -158,7 +161,7 @@ test('[C8] [C10] every failure of an operation has its status, its text in both 
     const statuses = Object.keys(operation.responses)
     for (const status of ['200', '400', '401', '500', '503']) assert.ok(statuses.includes(status), `${path} ${status}`)
     assert.equal(statuses.includes('429'), method !== 'get', path)
-    assert.equal(statuses.includes('409'), method === 'post', path)
+    assert.equal(statuses.includes('409'), routeOf(operation).says.idempotent, path)
     for (const [status, header] of [
       ['401', 'WWW-Authenticate'],
       ['429', 'Retry-After'],
@@ -170,10 +173,10 @@ test('[C8] [C10] every failure of an operation has its status, its text in both 
   }
 })
 
-test('[C19] a POST that makes something takes an Idempotency-Key, nothing else does', () => {
-  for (const { operation, method } of ofTheApi) {
+test('[C19] what takes an Idempotency-Key says so, and nothing else does', () => {
+  for (const { operation } of ofTheApi) {
     const takes = operation.parameters?.some((one) => '$ref' in one && one.$ref.endsWith('/Idempotency-Key')) ?? false
-    assert.equal(takes, method === 'post', operation.operationId)
+    assert.equal(takes, routeOf(operation).says.idempotent, operation.operationId)
   }
 })
 
@@ -194,6 +197,7 @@ test('every operation has a command that can be pasted into a shell, with what i
     'curl -X PUT -u "$EARSHOT_KEY:$EARSHOT_TOKEN" "$EARSHOT_URL/v1/Accounts/exotel30m/Calls/c5797dcbaaeed7678c4062a4a3ed2f8a/Legs/33333333333333333333333333333ccc.json" \\\n  -d Action=barge',
   )
   assert.match(source('/v1/Accounts/{AccountSid}/Calls/connect.json', 'post'), /-d CustomField=order%207 /)
+  assert.match(source('/v1/Accounts/{AccountSid}/Calls', 'get'), /Calls\?Status=completed&SortBy=DateCreated:desc&PageSize=1"$/)
   for (const { operation } of ofTheApi) assert.match(operation['x-codeSamples']?.[0]?.source ?? '', /^curl /)
 })
 

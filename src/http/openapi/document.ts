@@ -57,7 +57,7 @@ function pathsOf(routes: readonly DescribedRoute[]): Readonly<Record<string, Pat
   const paths: Record<string, PathItem> = {}
   for (const route of routes) {
     const method = route.method.toLowerCase() as HttpMethod
-    const { path, names } = templated(ACCOUNT_PATH + route.path)
+    const { path, names } = documentPath(route)
     const formats = route.says.answers[0].kind === 'media' ? [null] : (['json', 'xml'] as const)
     for (const format of formats) {
       const written = format === 'json' ? `${path}.json` : path
@@ -68,10 +68,10 @@ function pathsOf(routes: readonly DescribedRoute[]): Readonly<Record<string, Pat
   return paths
 }
 
-/** `/Calls/:callSid` → `/Calls/{CallSid}`. */
-function templated(path: string): { readonly path: string; readonly names: readonly string[] } {
+/** `/Calls/:callSid` → `/v1/Accounts/{AccountSid}/Calls/{CallSid}`, and the names in it. */
+export function documentPath({ path }: Pick<DescribedRoute, 'path'>): { readonly path: string; readonly names: readonly string[] } {
   const names: string[] = []
-  const written = path.replace(/:(\w+)/g, (_, name: string) => {
+  const written = (ACCOUNT_PATH + path).replace(/:(\w+)/g, (_, name: string) => {
     const known = PATH_PARAMETERS[name]
     if (known === undefined) throw new Error(`PATH_PARAMETERS does not say what :${name} is`)
     names.push(known.name)

@@ -9,7 +9,7 @@ import type { Parameters } from '../../contract/schemas/parameter.ts'
 import { type Format, rendered } from '../../contract/xml.ts'
 import { curlSample } from './code-sample.ts'
 import type { MediaTypeObject, OperationObject, ParameterObject, PathItem, Reference, RequestBodyObject, ResponseObject } from './types.ts'
-import { type DescribedRoute, errorsOf, type MediaAnswer, type Operation, type ResourceAnswer } from '../operations/operation.ts'
+import { type DescribedRoute, errorsOf, type Input, type MediaAnswer, type Operation, type ResourceAnswer } from '../operations/operation.ts'
 import { SAMPLE_CALLBACKS } from '../operations/samples.ts'
 import { NAMED } from './schema-names.ts'
 
@@ -36,7 +36,7 @@ export const requestSchemaName = ({ id }: Operation): string => `${capitalised(i
 export function operationObject(route: DescribedRoute, { format, path }: { readonly format: Format | null; readonly path: string }): OperationObject {
   const { says } = route
   const headers: readonly Reference[] = says.idempotent ? [{ $ref: '#/components/parameters/Idempotency-Key' }] : []
-  const parameters = [...(says.query === null ? [] : parameterObjects(says.query, 'query')), ...headers]
+  const parameters = [...(says.query === null ? [] : parameterObjects(says.query.parameters, 'query')), ...headers]
   return {
     operationId: format === 'xml' ? `${says.id}Xml` : says.id,
     tags: [says.tag],
@@ -73,7 +73,7 @@ export function parameterObjects(parameters: Parameters, place: 'query' | 'heade
   })
 }
 
-function requestBody(says: Operation, { parameters, example }: NonNullable<Operation['body']>): RequestBodyObject {
+function requestBody(says: Operation, { parameters, example }: Input): RequestBodyObject {
   const { properties = {}, required = [] } = jsonSchemaOf(parameters)
   const lists = Object.keys(properties).filter((name) => properties[name]?.type === 'array')
   const encoding = Object.fromEntries(lists.map((name) => [name, { style: 'form', explode: true } as const]))

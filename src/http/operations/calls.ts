@@ -8,7 +8,7 @@ import { flag, metaDefault } from '../../contract/schemas/parameter.ts'
 import { CONNECT_PARAMETERS, LEG_ACTION_PARAMETERS, MONITOR_PARAMETERS } from '../../contract/schemas/requests.ts'
 import { ACTIVE_LEGS_ANSWER, ALL_LEGS_ANSWER, CALL_ANSWER, CALL_LIST_ANSWER, HANG_UP_ANSWER, LEG_ANSWER } from '../../contract/schemas/resources.ts'
 import type { Format, WireObject } from '../../contract/xml.ts'
-import type { Operation, ResourceAnswer } from './operation.ts'
+import type { Input, Operation, ResourceAnswer } from './operation.ts'
 import { SAMPLE_ACCOUNT, SAMPLE_CALLS, SAMPLE_REQUESTS, SAMPLE_ZONE, supervisorOf } from './samples.ts'
 
 const { asked, rung, barged, leaving, over } = SAMPLE_CALLS
@@ -23,7 +23,10 @@ export const resource = (title: string, schema: z.ZodType, example: (format: For
   example,
 })
 
-const details = (description: string) => z.object({ details: flag({ description, example: true, rule: 'C31' }).optional().meta(metaDefault(false)) })
+const details = (description: string, example: Input['example']): Input => ({
+  parameters: z.object({ details: flag({ description, example: true, rule: 'C31' }).optional().meta(metaDefault(false)) }),
+  example,
+})
 
 export const CONNECT_CALL: Operation = {
   id: 'connectCall',
@@ -32,7 +35,7 @@ export const CONNECT_CALL: Operation = {
   description:
     '`From` is rung now, and `To` when `From` has answered. The answer does not wait for either: the call is in the database and its first INVITE on the network.',
   rules: ['C30', 'C19'],
-  query: details('Accepted, and adds nothing to this answer.'),
+  query: details('Accepted, and adds nothing to this answer.', {}),
   body: { parameters: CONNECT_PARAMETERS, example: SAMPLE_REQUESTS.connect },
   idempotent: true,
   answers: [resource('The call', CALL_ANSWER, (format) => callResource(asked, formatted(format), null))],
@@ -47,7 +50,7 @@ export const LIST_CALLS: Operation = {
   description:
     'Live and ended calls, a page at a time. All filters that are given must hold; what is empty is not there. `PrevPageUri` and `NextPageUri` lead to the other pages: whatever is added while you walk, each call that was there is shown exactly once.',
   rules: ['C31'],
-  query: CALL_LIST_PARAMETERS,
+  query: { parameters: CALL_LIST_PARAMETERS, example: SAMPLE_REQUESTS.list },
   body: null,
   idempotent: false,
   answers: [resource('A page of calls', CALL_LIST_ANSWER, pageOfCalls)],
@@ -61,7 +64,7 @@ export const GET_CALL: Operation = {
   summary: 'Look at a call',
   description: 'One call, live or ended.',
   rules: ['C31'],
-  query: details('Adds `Details`: the status of both parties and how long they were connected.'),
+  query: details('Adds `Details`: the status of both parties and how long they were connected.', { details: 'true' }),
   body: null,
   idempotent: false,
   answers: [resource('The call', CALL_ANSWER, (format) => callResource(over, formatted(format), { now: over.updatedAt }))],
@@ -139,11 +142,8 @@ export const ACT_ON_LEG: Operation = {
 }
 
 function pageOfCalls(format: Format): WireObject {
-  const query = fieldsFromPairs([
-    ['Status', 'completed'],
-    ['PageSize', '1'],
-  ])
-  const options = { ...formatted(format), accountId: SAMPLE_ACCOUNT, query: query ?? new Map() }
+  const query = fieldsFromPairs(Object.entries(SAMPLE_REQUESTS.list)) ?? new Map()
+  const options = { ...formatted(format), accountId: SAMPLE_ACCOUNT, query }
   const page = { calls: [over], total: 1027, hasPrevious: false, hasNext: true }
-  return callList(page, callQueryIn(options.query, { timeZone: SAMPLE_ZONE, now: over.updatedAt }), options)
+  return callList(page, callQueryIn(query, { timeZone: SAMPLE_ZONE, now: over.updatedAt }), options)
 }

@@ -1,4 +1,11 @@
-/** What every route of the API says about itself, for the description that is made of it (`../openapi/document.ts`). */
+/**
+ * What every route of the API says about itself, for the description that is made of it (`../openapi/document.ts`).
+ *
+ * A new route brings its operation, in a file of this room by topic; its parameters and answers as schemas, in `contract/schemas/`;
+ * a tag below, if it belongs to none; a sentence for each new error (`contract/schemas/errors.ts`). A name in its path that is new is
+ * explained in `PATH_PARAMETERS`, and a schema that stands in several answers gets a name in `../openapi/schema-names.ts`. What is
+ * forgotten fails to compile or fails a test, and every answer in the tests of the server is held against what is said here.
+ */
 import type * as z from 'zod'
 import type { ErrorCode } from '../../contract/errors.ts'
 import type { Parameters } from '../../contract/schemas/parameter.ts'
@@ -31,6 +38,12 @@ export interface MediaAnswer {
   readonly example: string | null
 }
 
+export interface Input {
+  readonly parameters: Parameters
+  /** One that the server takes, and that is answered as the operation's own examples show. */
+  readonly example: Readonly<Record<string, string>>
+}
+
 export interface Operation {
   /** Unique, camelCase: what a client's generated function is called. */
   readonly id: string
@@ -42,9 +55,9 @@ export interface Operation {
   /** Rules of the contract, e.g. `C15`. */
   readonly rules: readonly string[]
   /** Of the address; null when it takes none. */
-  readonly query: Parameters | null
-  /** Of the body; null when it takes none. The example has to be one that the server would take. */
-  readonly body: { readonly parameters: Parameters; readonly example: Readonly<Record<string, string>> } | null
+  readonly query: Input | null
+  /** Of the body; null when it takes none. */
+  readonly body: Input | null
   /** Takes an `Idempotency-Key` (C19). */
   readonly idempotent: boolean
   /** One, or one for each thing that can be asked for. */

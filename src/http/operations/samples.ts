@@ -22,7 +22,7 @@ const CUSTOMER = '22222222222222222222222222222bbb' as LegId
 const SUPERVISOR = SAMPLE_LEG_SID as LegId
 const CALLBACK = 'https://crm.example.com/earshot'
 
-/** The bodies of the requests, as they are printed. */
+/** What the requests send, as they are printed. */
 export const SAMPLE_REQUESTS = {
   connect: {
     From: '09876530240',
@@ -40,6 +40,7 @@ export const SAMPLE_REQUESTS = {
     StatusCallbackContentType: 'application/json',
   },
   mode: { Action: 'barge' },
+  list: { Status: 'completed', SortBy: 'DateCreated:desc', PageSize: '1' },
 } as const
 
 /** Half past five in the afternoon of an Indian December. */

@@ -37,7 +37,7 @@ ${contents(document, shown)}
 <main id="main">
 <h1>${title} API</h1>
 <p class="lead">${summary}</p>
-<p class="soft">Version ${version}. For machines: <a href="/openapi.json">openapi.json</a> (OpenAPI 3.1).</p>
+<p class="soft">Version ${version}. For machines: <a href="openapi.json">openapi.json</a> (OpenAPI 3.1).</p>
 ${GUIDE.map(({ title: name, paragraphs }) => html`<h3 id="${anchor(name)}">${name}</h3>${paragraphs.map((text) => html`<p>${prose(text)}</p>`)}`)}
 ${document.tags.map((tag) => html`<h2 id="tag-${tag.name}">${tag.name}</h2><p>${prose(tag.description)}</p>${inTag(shown, tag.name).map((one) => operationArticle(document, one))}`)}
 <h2 id="callbacks">What callbacks say</h2>
@@ -124,7 +124,7 @@ const pre = (value: unknown): Html =>
 function indented(text: string): string {
   if (!text.startsWith('<?xml')) return text
   let depth = 0
-  const lines = text.match(/<[^>]+>[^<]*<\/[^>]+>|<[^>]+>/g) ?? []
+  const lines = text.match(/<[^>/]+>[^<]*<\/[^>]+>|<[^>]+>/g) ?? []
   return lines
     .map((line) => {
       const closes = line.startsWith('</')

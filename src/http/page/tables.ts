@@ -31,15 +31,23 @@ export function parameterTable(parameters: readonly ParameterObject[]): Html {
   )
 }
 
-/** The keys of an object. */
-export function keyTable(schema: JsonSchema, kind: 'body' | 'answer'): Html {
-  const rows = Object.entries(schema.properties ?? {}).map(([name, one]) => {
+/** The keys of an object, and of what is written out inside it: `Metadata.Total`, `Legs[].Status`. */
+export const keyTable = (schema: JsonSchema, kind: 'body' | 'answer'): Html => table(['Name', 'Value', 'Meaning'], keyRows(schema, kind, ''))
+
+function keyRows(schema: JsonSchema, kind: 'body' | 'answer', prefix: string): readonly (readonly Html[])[] {
+  return Object.entries(schema.properties ?? {}).flatMap(([name, one]) => {
     const required = schema.required?.includes(name) ?? false
     const sometimes = kind === 'answer' && !required ? html`<div class="facts">not always there</div>` : NOTHING
     const [example] = (one.examples ?? []) as readonly unknown[]
-    return [html`${nameCell(name, required && kind === 'body')}${sometimes}`, valueCell(one, example), prose(one.description ?? '')]
+    const row = [html`${nameCell(prefix + name, required && kind === 'body')}${sometimes}`, valueCell(one, example), prose(one.description ?? '')]
+    return [row, ...keyRows(one.items ?? eitherOf(one), kind, `${prefix}${name}${one.items === undefined ? '' : '[]'}.`)]
   })
-  return table(['Name', 'Value', 'Meaning'], rows)
+}
+
+/** An object that has some keys or others: all of them, none always there. */
+function eitherOf(schema: JsonSchema): JsonSchema {
+  const objects = schema.anyOf?.filter(({ properties }) => properties) ?? []
+  return objects.length === 0 ? schema : { properties: Object.assign({}, ...objects.map(({ properties }) => properties)) }
 }
 
 /** Every failure of an operation: its status, its text, and when it comes. */
@@ -53,7 +61,7 @@ export function errorTable(document: OpenApi, operation: OperationObject): Html 
         prose(description),
       ]),
     )
-  return table(['Status', 'Message', 'When'], rows)
+  return table(['Status', 'Message', 'When'], rows, 'errors')
 }
 
 export const examplesOf = (document: OpenApi, media: MediaTypeObject | undefined): readonly ExampleObject[] =>
@@ -65,10 +73,10 @@ export function schemaLink({ $ref = '' }: JsonSchema): Html {
   return $ref.startsWith(SCHEMA_PREFIX) ? html`<a href="#schema-${name}">${name}</a>` : NOTHING
 }
 
-function table(heads: readonly string[], rows: readonly (readonly Html[])[]): Html {
+function table(heads: readonly string[], rows: readonly (readonly Html[])[], kind: 'values' | 'errors' = 'values'): Html {
   if (rows.length === 0) return NOTHING
   const body = rows.map((cells) => html`<tr>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>`)
-  return html`<div class="scroll"><table><thead><tr>${heads.map((head) => html`<th scope="col">${head}</th>`)}</tr></thead><tbody>${body}</tbody></table></div>`
+  return html`<div class="scroll"><table class="${kind}"><thead><tr>${heads.map((head) => html`<th scope="col">${head}</th>`)}</tr></thead><tbody>${body}</tbody></table></div>`
 }
 
 const nameCell = (name: string, required: boolean): Html => html`<code>${name}</code>${required ? html`<span class="must">required</span>` : NOTHING}`
@@ -78,13 +86,16 @@ function valueCell(schema: JsonSchema, example: unknown): Html {
   const facts = [...limitsOf(schema), ...(schema.default === undefined ? [] : [`default ${shown(schema.default)}`])]
   const words = wordsOf(schema)
   const sample =
-    example === undefined || words.length > 0 || schema.type === 'null' ? NOTHING : html`<div class="facts">e.g. <code>${shown(example)}</code></div>`
-  return html`${typeOf(schema)}${words.length > 0 ? html` ${words.map((one) => html`<code>${one === '' ? '""' : one}</code> `)}` : NOTHING}${facts.map((fact) => html`<div class="facts">${fact}</div>`)}${sample}`
+    example === undefined || example === '' || example === null || words.length > 0
+      ? NOTHING
+      : html`<div class="facts">e.g. <code>${shown(example)}</code></div>`
+  return html`${typeOf(schema)}${words.length > 0 ? html` ${words.map((one) => html`<code class="word">${one === '' ? '""' : one}</code> `)}` : NOTHING}${facts.map((fact) => html`<div class="facts">${fact}</div>`)}${sample}`
 }
 
 function typeOf(schema: JsonSchema): Html {
   if (schema.$ref !== undefined) return schemaLink(schema)
   if (schema.type === 'array') return schema.items?.$ref === undefined ? html`list` : html`list of ${schemaLink(schema.items)}`
+  if (schema.type === 'object' || schema.anyOf?.some(({ properties }) => properties)) return html`object`
   if (wordsOf(schema).length > 0) return NOTHING
   const types = [schema.type ?? 'text'].flat().map((type) => ({ string: 'text', integer: 'whole number', boolean: 'true or false' })[type] ?? type)
   return html`${types.join(' or ')}`
