@@ -27,7 +27,10 @@ interface Resource {
   readonly etag: string
 }
 
-/** Both are made when they are asked for the first time, and kept. */
+/**
+ * Both are made once: when the server begins to listen, since the tenth of a second that it takes would hold up a call that lives, or
+ * when they are asked for before.
+ */
 export function addDescriptionRoutes(
   app: FastifyInstance,
   { routes, version }: { readonly routes: readonly DescribedRoute[]; readonly version: string },
@@ -41,6 +44,10 @@ export function addDescriptionRoutes(
   const document = once(() => openApi(routes, version))
   const json = once(() => resource('application/json; charset=utf-8', DOCUMENT_HEADERS, JSON.stringify(document())))
   const html = once(() => resource('text/html; charset=utf-8', PAGE_HEADERS, page(document())))
+  app.addHook('onListen', async () => {
+    json()
+    html()
+  })
   app.get('/openapi.json', async (request, reply) => answer(request, reply, json()))
   app.get('/docs', async (request, reply) => answer(request, reply, html()))
 }

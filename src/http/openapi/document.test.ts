@@ -1,14 +1,17 @@
 // The description as others read it: by an independent validator, and by following everything that it refers to.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import * as z from 'zod'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import { ERROR_CODES } from '../../contract/errors.ts'
 import { CALL_CALLBACK, CALL_CALLBACK_FORM, LEG_CALLBACK } from '../../contract/schemas/callbacks.ts'
 import { ERROR_ANSWER } from '../../contract/schemas/errors.ts'
-import { parametersIn } from '../../contract/schemas/parameter.ts'
+import { parametersIn, text } from '../../contract/schemas/parameter.ts'
 import { fieldsFromJson } from '../../contract/fields.ts'
+import type { Operation } from '../operations/operation.ts'
 import { SAMPLE_CALLBACKS } from '../operations/samples.ts'
 import { type ApiRoute, ROUTES } from '../routes.ts'
+import { page } from '../page/page.ts'
 import { documentPath, openApi } from './document.ts'
 import type { HttpMethod, OperationObject, ParameterObject } from './types.ts'
 
@@ -199,6 +202,25 @@ test('every operation has a command that can be pasted into a shell, with what i
   assert.match(source('/v1/Accounts/{AccountSid}/Calls/connect.json', 'post'), /-d CustomField=order%207 /)
   assert.match(source('/v1/Accounts/{AccountSid}/Calls', 'get'), /Calls\?Status=completed&SortBy=DateCreated:desc&PageSize=1"$/)
   for (const { operation } of ofTheApi) assert.match(operation['x-codeSamples']?.[0]?.source ?? '', /^curl /)
+})
+
+test('an answer that is neither XML nor JSON has one path, its own type, and the answers beside it', async () => {
+  const says: Operation = {
+    ...ROUTES[2]!.says,
+    id: 'getSound',
+    headers: z.object({ Range: text(100, { description: 'Which bytes of it.', example: 'bytes=0-99', rule: 'C30' }).optional() }),
+    answers: [{ kind: 'media', title: 'The sound', mediaType: 'audio/wav', example: null, others: { 206: 'The bytes that were asked for.' } }],
+  }
+  const described = openApi([...ROUTES, { method: 'GET', path: '/Sounds/:callSid', says }], '1')
+  const { valid, errors } = await new Validator().validate(JSON.parse(JSON.stringify(described)))
+  assert.ok(valid, JSON.stringify(errors))
+  assert.equal(described.paths['/v1/Accounts/{AccountSid}/Sounds/{CallSid}.json'], undefined)
+  const { get } = described.paths['/v1/Accounts/{AccountSid}/Sounds/{CallSid}'] ?? {}
+  assert.deepEqual(Object.keys(get?.responses['200']?.content ?? {}), ['audio/wav'])
+  assert.deepEqual(get?.responses['206'], { description: 'The bytes that were asked for.' })
+  assert.ok(get?.responses['404']?.content?.['application/xml'])
+  assert.ok(get?.parameters?.some((one) => 'name' in one && one.name === 'Range' && one.in === 'header'))
+  assert.match(page(described), /<article id="getSound">[^]*audio\/wav/)
 })
 
 test('a path with a name that nobody explains cannot be described', () => {

@@ -35,7 +35,10 @@ export const requestSchemaName = ({ id }: Operation): string => `${capitalised(i
 /** @param at The format of the path, null when its answer has none; and the path as it is written in the document. */
 export function operationObject(route: DescribedRoute, { format, path }: { readonly format: Format | null; readonly path: string }): OperationObject {
   const { says } = route
-  const headers: readonly Reference[] = says.idempotent ? [{ $ref: '#/components/parameters/Idempotency-Key' }] : []
+  const headers: readonly (ParameterObject | Reference)[] = [
+    ...(says.headers === null ? [] : parameterObjects(says.headers, 'header')),
+    ...(says.idempotent ? [{ $ref: '#/components/parameters/Idempotency-Key' }] : []),
+  ]
   const parameters = [...(says.query === null ? [] : parameterObjects(says.query.parameters, 'query')), ...headers]
   return {
     operationId: format === 'xml' ? `${says.id}Xml` : says.id,
@@ -45,7 +48,7 @@ export function operationObject(route: DescribedRoute, { format, path }: { reado
       format === 'xml' ? `${says.description}\n\nThe same as \`${path}.json\`, answered in XML: the path alone decides.` : says.description,
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(says.body === null ? {} : { requestBody: requestBody(says, says.body) }),
-    responses: { '200': success(says, format), ...failures(errorsOf(route), format ?? 'xml') },
+    responses: { '200': success(says, format), ...others(says), ...failures(errorsOf(route), format ?? 'xml') },
     ...(says.callback === null ? {} : { callbacks: { statusCallback: { '{$request.body#/StatusCallback}': callback(says.callback) } } }),
     'x-contract-rules': says.rules,
     'x-codeSamples': [{ lang: 'Shell', label: 'curl', source: curlSample(route, path) }],
@@ -98,6 +101,11 @@ function success({ answers }: Operation, format: Format | null): ResponseObject 
   })
   const named = format === 'xml' ? { ...schema, xml: { name: XML_ROOT } } : schema
   return { description, content: { [MEDIA_TYPES[format]]: { schema: named, examples: Object.fromEntries(examples) } } }
+}
+
+function others({ answers: [first] }: Operation): Readonly<Record<string, ResponseObject>> {
+  const entries = first.kind === 'media' ? Object.entries(first.others) : []
+  return Object.fromEntries(entries.map(([status, description]) => [status, { description }]))
 }
 
 const mediaContent = ({ mediaType, example }: MediaAnswer): Readonly<Record<string, MediaTypeObject>> => ({

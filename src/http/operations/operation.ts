@@ -36,6 +36,8 @@ export interface MediaAnswer {
   readonly mediaType: string
   /** Null for what nobody reads. */
   readonly example: string | null
+  /** Other answers that are no failures in the envelope, e.g. 206 for a part of a file. */
+  readonly others: Readonly<Record<number, string>>
 }
 
 export interface Input {
@@ -58,6 +60,8 @@ export interface Operation {
   readonly query: Input | null
   /** Of the body; null when it takes none. */
   readonly body: Input | null
+  /** Headers that mean something to it alone, e.g. `Last-Event-ID`; null when there are none. */
+  readonly headers: Parameters | null
   /** Takes an `Idempotency-Key` (C19). */
   readonly idempotent: boolean
   /** One, or one for each thing that can be asked for. */

@@ -103,12 +103,13 @@ function bodyPart(document: OpenApi, { requestBody, callbacks }: OperationObject
 
 function answerPart(document: OpenApi, operation: OperationObject, xml: OperationObject | null): Html {
   const ok = operation.responses['200']
-  const media = Object.values(ok?.content ?? {})[0]
+  const [mediaType = '', media] = Object.entries(ok?.content ?? {})[0] ?? []
   if (ok === undefined || media === undefined) return NOTHING
   const links = (media.schema.anyOf ?? [media.schema]).map(schemaLink).filter((link) => link !== NOTHING)
   const xmlMedia = Object.values(xml?.responses['200']?.content ?? {})[0]
   const named = links.length === 0 ? NOTHING : html` ${links.map((link, n) => html`${n === 0 ? '' : ' or '}${link}`)}`
-  return html`<h4>Answer</h4><p>${ok.description}${named}</p>${samples(document, media)}${xmlMedia === undefined ? NOTHING : html`<details><summary>In XML</summary>${samples(document, xmlMedia)}</details>`}`
+  const type = mediaType === 'application/json' ? NOTHING : html` <code>${mediaType}</code>`
+  return html`<h4>Answer</h4><p>${ok.description}${type}${named}</p>${samples(document, media)}${xmlMedia === undefined ? NOTHING : html`<details><summary>In XML</summary>${samples(document, xmlMedia)}</details>`}`
 }
 
 function samples(document: OpenApi, media: MediaTypeObject): Html {
