@@ -240,6 +240,14 @@ test('every request in docs/contract.md is answered as it is printed there, and 
   }
 })
 
+test('a running server describes itself, with its version, for machines and for people', async () => {
+  const { info, paths } = (await (await fetch(`${server.url}/openapi.json`)).json()) as { readonly info: { readonly version: string }; readonly paths: object }
+  assert.equal(info.version, JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version)
+  assert.ok('/v1/Accounts/{AccountSid}/Calls/connect.json' in paths)
+  const page = await fetch(`${server.url}/docs`)
+  assert.deepEqual([page.status, page.headers.get('content-type')], [200, 'text/html; charset=utf-8'])
+})
+
 /** Sends a request of the document and compares. What is only looked at may take a while to become so. */
 async function answered(request: string, printed: string, sids: Map<string, string>): Promise<void> {
   const [head = '', ...lines] = request.trim().split('\n')
