@@ -29,7 +29,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   http: ['domain', 'contract', 'contract/schemas', 'control', 'http/operations', 'http/openapi', 'http/page'],
   'http/operations': ['domain', 'contract', 'contract/schemas'],
   'http/openapi': ['contract', 'contract/schemas', 'http/operations'],
-  'http/page': ['contract/schemas', 'http/openapi'],
+  'http/page': ['contract/schemas', 'http/openapi', 'http/operations'],
   commands: ['domain', 'sip', 'engine/native', 'store', 'webhooks', 'config.ts', 'config-schema.ts', 'mask.ts', 'chance.ts'],
   metrics: ['domain', 'engine/native/media-plane.ts', 'store/outbox.ts'],
 }

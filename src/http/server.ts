@@ -19,7 +19,7 @@ import { answerFailure, answerUnreadable, type HttpLog, RETRY_AFTER_S } from './
 import { HttpError } from './http-error.ts'
 import { makeRateLimit } from './rate-limit.ts'
 import { readFields } from './read-body.ts'
-import { addDescriptionRoutes } from './description-routes.ts'
+import { addDescriptionRoutes } from './page/description-routes.ts'
 import { type Asked, ROUTES } from './routes.ts'
 
 export interface ServerOptions {

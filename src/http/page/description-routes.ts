@@ -1,10 +1,10 @@
 /** `/openapi.json` and `/docs`: the description for machines and for people, without a key, since it says nothing of anybody. */
 import { createHash } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { openApi } from './openapi/document.ts'
-import type { DescribedRoute } from './operations/operation.ts'
-import { page } from './page/page.ts'
-import { STYLE } from './page/style.ts'
+import { openApi } from '../openapi/document.ts'
+import type { DescribedRoute } from '../operations/operation.ts'
+import { page } from './page.ts'
+import { STYLE } from './style.ts'
 
 /** It changes with the version alone; an hour old is new enough. */
 const CACHE_CONTROL = 'public, max-age=3600'

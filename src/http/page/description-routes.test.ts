@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import type { LightMyRequestResponse } from 'fastify'
-import type { AccountId } from '../domain/ids.ts'
-import { makeFakeControl } from './fake-control.ts'
-import { makeServer, type ServerOptions } from './server.ts'
+import type { AccountId } from '../../domain/ids.ts'
+import { makeFakeControl } from '../fake-control.ts'
+import { makeServer, type ServerOptions } from '../server.ts'
 
 let state: ReturnType<ServerOptions['ready']> = 'ready'
 const app = makeServer({
