@@ -131,7 +131,7 @@ accounts:
 ${trunkPort === null ? 'trunks: []' : `trunks: [{ name: carrier, uri: "sip:${HOST}:${trunkPort}", numbers: ["${NUMBER}"] }]`}
 dial: { allow: ["+91", "sip:${HOST}"] }
 callbacks: { allow: [${HOST}] }
-limits: { writesPerMinute: 1000000 }
+limits: { writesPerMinute: 1000000, readsPerMinute: 10000000, requestsPerMinute: 100000000 }
 log: { level: warn }
 `
 }

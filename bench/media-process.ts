@@ -5,7 +5,7 @@
 import { fileURLToPath } from 'node:url'
 import type { CallId, LegId } from '../src/domain/ids.ts'
 import type { Mode } from '../src/domain/leg.ts'
-import { makeMediaPlane } from '../src/engine/native/media-thread.ts'
+import { makeMediaPlane } from '../src/engine/native/media/media-thread.ts'
 import { openBareRelay } from './bare-relay.ts'
 
 export type Subject = 'bare relay' | 'media plane'

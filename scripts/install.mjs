@@ -1,16 +1,21 @@
 /** What the house needs before it runs: npm's packages, and for the tests the independent peers from Debian. Plain JavaScript for Node 20. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { findNode, missingNode, root } from '../bin/launch.mjs'
 
 const NPM_LIMIT_MS = 300_000
 const APT_LIMIT_MS = 180_000
 
-/** Debian package and the program in it. */
+/** Debian package and the program in it, by its name on the path or by its place. */
 const PEERS = [
   { debian: 'sip-tester', program: 'sipp', proves: 'load and races against an independent SIP stack' },
   { debian: 'baresip-core', program: 'baresip', proves: 'calls of an independent phone' },
+  {
+    debian: 'postgresql-15',
+    program: '/usr/lib/postgresql/15/bin/postgres',
+    proves: 'that everything works on a PostgreSQL server as well; with it every test of records runs twice',
+  },
 ]
 
 /** Installs npm's packages when they are missing or older than the lock file. Ends the process when that fails. */
@@ -43,26 +48,28 @@ function quietNpm() {
 }
 
 /**
- * Installs the peers that are missing, if this user may.
+ * Installs the peers that are missing, if this user may; each for itself, since not every Debian has every one.
  * @returns {{ present: string[], missing: { program: string, reason: string }[] }}
  */
 export function installPeers() {
   const absent = PEERS.filter((peer) => !isThere(peer.program))
-  const asRoot = absent.length === 0 ? null : rootCommand()
-  const why =
-    absent.length === 0
-      ? ''
-      : typeof asRoot === 'string'
-        ? asRoot
-        : aptInstall(
-            asRoot,
-            absent.map((peer) => peer.debian),
-          )
+  const asRoot = absent.length === 0 ? [] : rootCommand()
+  if (absent.length > 0 && typeof asRoot !== 'string') {
+    console.log(`Installing the peers ${absent.map((peer) => peer.debian).join(', ')} (apt-get) …`)
+    apt(asRoot, 'update')
+  }
+  const why = new Map(absent.map((peer) => [peer, typeof asRoot === 'string' ? asRoot : install(asRoot, peer.debian)]))
   return {
     present: PEERS.filter((peer) => isThere(peer.program)).map((peer) => peer.program),
-    missing: PEERS.filter((peer) => !isThere(peer.program)).map((peer) => ({ program: peer.program, reason: `${why}; it proves ${peer.proves}` })),
+    missing: PEERS.filter((peer) => !isThere(peer.program)).map((peer) => ({
+      program: peer.program,
+      reason: `${why.get(peer)}; it proves ${peer.proves}`,
+    })),
   }
 }
+
+/** Debian's package would make a cluster and start it; the tests start servers of their own, and nobody asked for one more. */
+const NO_CLUSTER = '/etc/postgresql-common/createcluster.d/earshot-tests.conf'
 
 const isThere = (program) => spawnSync('sh', ['-c', `command -v ${program}`], { stdio: 'ignore' }).status === 0
 
@@ -74,14 +81,19 @@ function rootCommand() {
   return 'this user is neither root nor has sudo without a password'
 }
 
-function aptInstall(asRoot, names) {
-  console.log(`Installing the peers ${names.join(' and ')} (apt-get) …`)
-  const run = (...args) => {
-    const [program, ...rest] = [...asRoot, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-qq', '-o', 'DPkg::Lock::Timeout=60', ...args]
-    return spawnSync(program, rest, { stdio: ['ignore', 'ignore', 'pipe'], timeout: APT_LIMIT_MS, encoding: 'utf8' })
-  }
-  run('update')
-  const done = run('install', '-y', '--no-install-recommends', ...names)
+const apt = (asRoot, ...args) => runAs(asRoot, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-qq', '-o', 'DPkg::Lock::Timeout=60', ...args)
+
+function runAs(asRoot, ...command) {
+  const [program, ...args] = [...asRoot, ...command]
+  return spawnSync(program, args, { stdio: ['ignore', 'ignore', 'pipe'], timeout: APT_LIMIT_MS, encoding: 'utf8' })
+}
+
+/** @returns Why the program is not there, if it is not. */
+function install(asRoot, debian) {
+  const isPostgres = debian.startsWith('postgresql')
+  if (isPostgres) runAs(asRoot, 'sh', '-c', `mkdir -p ${dirname(NO_CLUSTER)} && echo 'create_main_cluster = off' > ${NO_CLUSTER}`)
+  const done = apt(asRoot, 'install', '-y', '--no-install-recommends', debian)
+  if (isPostgres) runAs(asRoot, 'sh', '-c', `rm -f ${NO_CLUSTER}; rmdir ${dirname(NO_CLUSTER)}`)
   if (done.status === 0) return 'apt-get installed the package, but the program is not there'
   const lastLine = (done.stderr ?? '').trim().split('\n').at(-1)
   return `apt-get could not install it (${done.error?.message || lastLine || `exit code ${done.status}`})`

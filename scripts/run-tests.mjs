@@ -28,7 +28,7 @@ const print = (line) => console.log(line)
 const started = Date.now()
 
 async function main() {
-  const files = globSync(['src/**/*.test.ts', 'test/**/*.test.ts', 'test/**/*.test.mjs'], { cwd: root })
+  const files = globSync(['src/**/*.test.ts', 'sdk/src/**/*.test.ts', 'test/**/*.test.ts', 'test/**/*.test.mjs'], { cwd: root })
     .filter((file) => patterns.length === 0 || patterns.some((pattern) => file.includes(pattern)))
     .sort(integrationFirst)
   const found = files.length
@@ -37,7 +37,7 @@ async function main() {
   if (process.env.CI === 'true')
     results.push(...missing.map((peer) => failed('peers', `${peer} is installed`, 'it is missing, and CI=true: see the reason above')))
   if (files.length === 0) results.push(failed('files', 'a test file is found', `no test file's path holds ${patterns.join(' or ')}`))
-  if (patterns.length === 0 || flags.includes('--check')) results.push(await checkTypes(), await checkLint())
+  if (patterns.length === 0 || flags.includes('--check')) results.push(await checkTypes(), await checkSdkTypes(), await checkLint())
   for (const result of results) printFile(result, { file: result.failures[0]?.file ?? result.name, seconds: result.seconds ?? 0, print })
   await Promise.all(Array.from({ length: FILES_AT_ONCE }, () => runFrom(files, results)))
   printRemarks(results, print)
@@ -75,6 +75,8 @@ async function runFile(file, limitMs) {
 }
 
 const checkTypes = () => checkBy('types (tsc)', ['node_modules/typescript/bin/tsc', '-p', '.', '--pretty', 'false'])
+/** The SDK once more with the types of a browser alone: what runs there cannot lean on Node. */
+const checkSdkTypes = () => checkBy('types of the SDK (tsc)', ['node_modules/typescript/bin/tsc', '-p', 'sdk', '--noEmit', '--pretty', 'false'])
 const checkLint = () =>
   checkBy('lint (biome)', ['node_modules/@biomejs/biome/bin/biome', 'lint', '--diagnostic-level=error', '--max-diagnostics=50', '--colors=off'])
 

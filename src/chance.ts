@@ -20,5 +20,14 @@ export const newId = (): string => randomText(32)
 /** A SIP tag, branch or nonce part: 20 characters, 103 bits. */
 export const newToken = (): string => randomText(20)
 
+/** An API key: 24 random characters, 124 bits, behind a word by which people and secret scanners know it. */
+export const newKeyId = (): string => `ek_${randomText(24)}`
+
+/** An API token: 52 random characters, 268 bits. */
+export const newApiToken = (): string => `et_${randomText(52)}`
+
 /** Hex digest for SIP's digest authentication. */
 export const hexDigest = (algorithm: 'md5' | 'sha256', text: string): string => createHash(algorithm).update(text).digest('hex')
+
+/** Fair, from 0 to 1 (1 excluded), for what needs no secrecy. */
+export const share = (): number => Math.random()

@@ -80,7 +80,9 @@ First steps:
 
 Day by day:
   $ earshot calls list --live                 who talks, masked; also: calls show, and --json everywhere
+  $ earshot keys create --scope all           a key and its token for the API; also: list, rotate, revoke
   $ earshot callbacks list                    what no receiver accepted; callbacks replay sends it again
+  $ earshot secrets rotate --account acme     a new secret for signing callbacks, without a gap
 
 Any value of the configuration may be taken from the environment: token: \${EARSHOT_TOKEN}
 Documentation: README.md (first call), docs/contract.md (the HTTP API), earshot.example.yaml (every key).`

@@ -6,6 +6,8 @@
  */
 import { isIP, isIPv4, isIPv6 } from 'node:net'
 import { z } from 'zod'
+import ipaddr from 'ipaddr.js'
+import { SCOPES } from './domain/account/rights.ts'
 import { clientAddress, type Address } from './domain/address.ts'
 import type { AccountId } from './domain/ids.ts'
 import { parseAllowRule } from './webhooks/allow-rule.ts'
@@ -21,6 +23,8 @@ const MAX_PORT = 65_535
 /** Retries of one callback at most, and the longest wait between two: a week. */
 const MAX_RETRIES = 50
 const MAX_RETRY_SECONDS = 7 * 24 * 3600
+/** Secrets that sign an account's callbacks at most. */
+const MAX_SECRETS = 2
 /** Entries of one list at most. */
 const MAX_ENTRIES = 10_000
 
@@ -102,25 +106,43 @@ const callbackSecret = text('whsec_…').refine(isSecret, {
   error: 'must be whsec_ and 24 to 64 bytes in base64; make one with: echo "whsec_$(head -c 32 /dev/urandom | base64)"',
 })
 
+const scope = choice(['all', ...SCOPES])
+
+const key = section({
+  key: text('my-key').regex(/^[^:\s]{1,255}$/, { error: 'may not hold a colon or a space, at most 255 characters; write e.g. my-key' }),
+  token: text('${EARSHOT_TOKEN}').regex(/^\S{1,255}$/, { error: 'must be 1 to 255 characters without spaces; write e.g. ${EARSHOT_TOKEN}' }),
+  scopes: list(scope, '- calls.read')
+    .min(1, { error: 'may not be empty: such a key could do nothing; leave it out for all, or write e.g. [calls.read, monitor.listen]' })
+    .default(['all'])
+    .transform((written) => SCOPES.filter((known) => written.includes('all') || written.includes(known))),
+  agents: list(name('priya'), '- priya')
+    .min(1, { error: 'may not be empty: such a key would see no call; leave it out for all, or write e.g. [priya]' })
+    .nullable()
+    .default(null),
+})
+
+const proxy = text('127.0.0.1').refine((value) => ipaddr.isValidCIDR(value) || (isIP(value) !== 0 && !isWildcard(value)), {
+  error: 'must be the address or block of a proxy; write e.g. 127.0.0.1 or 10.0.0.0/8',
+})
+/** One, or two while the receiver changes over: the new one first. */
+const callbackSecrets = z.preprocess(
+  (input) => (typeof input === 'string' ? [input] : input),
+  list(callbackSecret, '- whsec_…').max(MAX_SECRETS, { error: `may hold at most ${MAX_SECRETS}: the new one, then the old one` }),
+)
+
 const account = section({
   sid: name('mycompany')
     .refine((value) => !value.endsWith('.json'), { error: 'may not end in .json; write e.g. mycompany' })
     .transform((value) => value as AccountId),
   timeZone: timeZone.default('Asia/Kolkata'),
-  keys: list(
-    section({
-      key: text('my-key').regex(/^[^:\s]{1,255}$/, { error: 'may not hold a colon or a space, at most 255 characters; write e.g. my-key' }),
-      token: text('${EARSHOT_TOKEN}').regex(/^\S{1,255}$/, { error: 'must be 1 to 255 characters without spaces; write e.g. ${EARSHOT_TOKEN}' }),
-    }),
-    '- {key: my-key, token: "${EARSHOT_TOKEN}"}',
-  ).default([]),
+  keys: list(key, '- {key: my-key, token: "${EARSHOT_TOKEN}"}').default([]),
   numbers: list(accountNumber, '- "+918040000000"').default([]),
   agents: list(
     section({ name: name('priya'), password: text('${PRIYA_PASSWORD}').min(1, { error: 'may not be empty; write e.g. ${PRIYA_PASSWORD}' }) }),
     '- {name: priya, password: "${PRIYA_PASSWORD}"}',
   ).default([]),
   maxMonitors: integer(1, 1000, 10).default(10),
-  callbackSecret: callbackSecret.nullable().default(null),
+  callbackSecret: callbackSecrets.default([]),
 })
 
 const trunk = section({
@@ -154,6 +176,12 @@ const callbackRule = text('10.0.0.0/8').refine((value) => parseAllowRule(value) 
 /** Whether `data` names a PostgreSQL server; anything else is a folder. */
 export const isPostgresUrl = (data: string): boolean => /^postgres(?:ql)?:\/\//.test(data)
 
+const publicUrl = text('https://calls.example.com')
+  .refine((value) => URL.parse(value)?.origin === value.replace(/\/$/, '') && /^https?:/.test(value), {
+    error: 'must be an address without a path, as callers write it; write e.g. https://calls.example.com',
+  })
+  .transform((value) => value.replace(/\/$/, ''))
+
 const dataLocation = text('./data').refine(
   (value) => (/^[a-z][a-z0-9+.-]*:\/\//i.test(value) ? isPostgresUrl(value) && URL.canParse(value) : value !== ''),
   {
@@ -168,7 +196,12 @@ export const configSchema = section({
     .refine((value) => value !== 'asterisk', { error: 'asterisk is announced, but not available yet; write native', abort: true })
     .pipe(z.literal('native', { error: 'must be native, the only engine so far; write native' }))
     .default('native'),
-  http: section({ host: host.default('127.0.0.1'), port: integer(0, MAX_PORT, 8080).default(8080) }).prefault({}),
+  http: section({
+    host: host.default('127.0.0.1'),
+    port: integer(0, MAX_PORT, 8080).default(8080),
+    publicUrl: publicUrl.nullable().default(null),
+    trustProxy: list(proxy, '- 127.0.0.1').default([]),
+  }).prefault({}),
   sip: section({
     host: literalHost('127.0.0.1').default('127.0.0.1'),
     port: integer(0, MAX_PORT, 5060).default(5060),
@@ -189,7 +222,15 @@ export const configSchema = section({
       .max(MAX_RETRIES, { error: `may hold at most ${MAX_RETRIES} waits` })
       .default([5, 60, 300, 900, 3600, 21_600]),
   }).prefault({}),
-  limits: section({ writesPerMinute: integer(1, 1_000_000, 200).default(200) }).prefault({}),
+  recordings: section({
+    folder: text('./recordings').min(1, { error: 'may not be empty; write e.g. ./recordings' }).default('./recordings'),
+  }).prefault({}),
+  limits: section({
+    writesPerMinute: integer(1, 1_000_000, 200).default(200),
+    readsPerMinute: integer(1, 10_000_000, 1200).default(1200),
+    requestsPerMinute: integer(1, 100_000_000, 6000).default(6000),
+    failuresPerMinute: integer(1, 1_000_000, 10).default(10),
+  }).prefault({}),
   metrics: section({ host: host.default('127.0.0.1'), port: integer(0, MAX_PORT, 9464).default(9464) })
     .nullable()
     .default(null),

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
-import { accountsOf, ConfigError, configWarnings, dialRulesOf, loadConfig, parseConfig, type Config, type Environment } from './config.ts'
+import { SCOPES } from './domain/account/rights.ts'
+import { accountsOf, ConfigError, configWarnings, dialRulesOf, keysOf, loadConfig, parseConfig, type Config, type Environment } from './config.ts'
 
 const EXAMPLE = fileURLToPath(new URL('../earshot.example.yaml', import.meta.url))
 const MINIMAL = 'accounts: [{sid: a}]\n'
@@ -35,7 +36,20 @@ test('the example file names every key that there is', async () => {
   const { readFileSync } = await import('node:fs')
   const text = readFileSync(EXAMPLE, 'utf8')
   const known = new Set<string>()
-  for (const section of ['', 'http: ', 'sip: ', 'rtp: ', 'dial: ', 'callbacks: ', 'limits: ', 'metrics: ', 'log: ', 'accounts: [', 'trunks: [']) {
+  for (const section of [
+    '',
+    'http: ',
+    'sip: ',
+    'rtp: ',
+    'dial: ',
+    'callbacks: ',
+    'recordings: ',
+    'limits: ',
+    'metrics: ',
+    'log: ',
+    'accounts: [',
+    'trunks: [',
+  ]) {
     const close = section.endsWith('[') ? ']' : ''
     const [line] = problems(`${section}{qqqqqqq: 1}${close}`).filter((problem) => problem.includes('known here: '))
     for (const key of line?.split('known here: ')[1]?.split(', ') ?? []) known.add(key)
@@ -47,15 +61,16 @@ test('the example file names every key that there is', async () => {
 test('what is left out has its default', () => {
   assert.deepEqual(parse(MINIMAL), {
     engine: 'native',
-    http: { host: '127.0.0.1', port: 8080 },
+    http: { host: '127.0.0.1', port: 8080, publicUrl: null, trustProxy: [] },
     sip: { host: '127.0.0.1', port: 5060, advertise: '127.0.0.1' },
     rtp: { host: '127.0.0.1', portMin: 40_000, portMax: 49_998, advertise: '127.0.0.1' },
     data: '/etc/earshot/data',
-    accounts: [{ sid: 'a', timeZone: 'Asia/Kolkata', keys: [], numbers: [], agents: [], maxMonitors: 10, callbackSecret: null }],
+    accounts: [{ sid: 'a', timeZone: 'Asia/Kolkata', keys: [], numbers: [], agents: [], maxMonitors: 10, callbackSecret: [] }],
     trunks: [],
     dial: { prefixes: [], hosts: [] },
     callbacks: { allow: [], retrySeconds: [5, 60, 300, 900, 3600, 21_600] },
-    limits: { writesPerMinute: 200 },
+    recordings: { folder: '/etc/earshot/recordings' },
+    limits: { writesPerMinute: 200, readsPerMinute: 1200, requestsPerMinute: 6000, failuresPerMinute: 10 },
     metrics: null,
     log: { level: 'info' },
   })
@@ -68,14 +83,14 @@ test('a key with nothing behind it is a key that was left out', () => {
 test('everything that can be given arrives where it belongs', () => {
   const config = parse(`
 engine: native
-http: {host: "::1", port: 0}
+http: {host: "::1", port: 0, publicUrl: "https://calls.example.com/", trustProxy: [127.0.0.1, "fd00::/8"]}
 sip: {host: 0.0.0.0, port: 5070, advertise: 203.0.113.5}
 rtp: {host: 10.0.0.9, portMin: 20000, portMax: 20003}
 data: postgres://u:p@db/earshot
 accounts:
   - sid: acme
     timeZone: Europe/Berlin
-    keys: [{key: k1, token: t1}, {key: k2, token: t2}]
+    keys: [{key: k1, token: t1}, {key: k2, token: t2, scopes: [monitor.listen, calls.read], agents: [asha]}]
     numbers: [+918040000000, {number: +918040000001, rings: asha}]
     agents: [{name: asha, password: pw}]
     maxMonitors: 3
@@ -84,10 +99,12 @@ trunks:
   - {name: op, uri: "sip:sip.example:5080;transport=tcp", username: u, password: p, register: true, numbers: [+918040000000]}
 dial: {allow: [+91, +, "sip:Host.Example", "sip:10.0.0.1:5062", "sip:[2001:DB8::1]:5060"]}
 callbacks: {allow: [127.0.0.1, "10.0.0.0/8:8443", "::1", "[fd00::/8]:9000"], retrySeconds: [1, 2]}
-limits: {writesPerMinute: 5}
+limits: {writesPerMinute: 5, readsPerMinute: 6, requestsPerMinute: 7, failuresPerMinute: 8}
+recordings: {folder: /srv/recordings}
 log: {level: debug}
 `)
-  assert.deepEqual(config.http, { host: '::1', port: 0 })
+  assert.deepEqual(config.http, { host: '::1', port: 0, publicUrl: 'https://calls.example.com', trustProxy: ['127.0.0.1', 'fd00::/8'] })
+  assert.deepEqual(config.recordings, { folder: '/srv/recordings' })
   assert.deepEqual(config.sip, { host: '0.0.0.0', port: 5070, advertise: '203.0.113.5' })
   assert.deepEqual(config.rtp, { host: '10.0.0.9', portMin: 20_000, portMax: 20_003, advertise: '203.0.113.5' })
   assert.equal(config.data, 'postgres://u:p@db/earshot')
@@ -103,7 +120,7 @@ log: {level: debug}
       maxMonitors: 3,
     },
   ])
-  assert.equal(config.accounts[0]?.callbackSecret, SECRET)
+  assert.deepEqual(config.accounts[0]?.callbackSecret, [SECRET])
   assert.deepEqual(config.trunks, [
     { name: 'op', uri: 'sip:sip.example:5080;transport=tcp', username: 'u', password: 'p', register: true, numbers: ['+918040000000'] },
   ])
@@ -116,7 +133,14 @@ log: {level: debug}
     ],
   })
   assert.deepEqual(config.callbacks, { allow: ['127.0.0.1', '10.0.0.0/8:8443', '::1', '[fd00::/8]:9000'], retrySeconds: [1, 2] })
-  assert.equal(config.limits.writesPerMinute, 5)
+  assert.deepEqual(config.limits, { writesPerMinute: 5, readsPerMinute: 6, requestsPerMinute: 7, failuresPerMinute: 8 })
+  assert.deepEqual(
+    keysOf(config).map(({ id, accountId, source, scopes, agents }) => [id, accountId, source, scopes, agents]),
+    [
+      ['k1', 'acme', 'configuration', SCOPES, null],
+      ['k2', 'acme', 'configuration', ['calls.read', 'monitor.listen'], ['asha']],
+    ],
+  )
   assert.equal(config.log.level, 'debug')
 })
 
@@ -153,11 +177,19 @@ const WRONG: readonly (readonly [string, readonly string[]])[] = [
   ['', ['1: accounts is missing; begin its entries with a dash, e.g. - sid: mycompany']],
   ['accounts: []', ['1: accounts needs at least one account; begin with: - sid: mycompany']],
   ['accounts: hello', ['1: accounts must be a list; begin each entry with a dash, e.g. - sid: mycompany']],
-  [`${MINIMAL}http: 8080`, ['2: http must be a section with host, port indented below it']],
+  [`${MINIMAL}http: 8080`, ['2: http must be a section with host, port, publicUrl, trustProxy indented below it']],
   [`${MINIMAL}\nhttp:\n  port: 65536`, ['4: http.port must be a whole number from 0 to 65535; write e.g. 8080']],
   [`${MINIMAL}http: {port: 80.5}`, ['2: http.port must be a whole number from 0 to 65535; write e.g. 8080']],
   [`${MINIMAL}http: {port: -1}`, ['2: http.port must be a whole number from 0 to 65535; write e.g. 8080']],
   [`${MINIMAL}http: {port: [1]}`, ['2: http.port must be a whole number from 0 to 65535; write e.g. 8080']],
+  [
+    `${MINIMAL}http: {publicUrl: calls.example.com}`,
+    ['2: http.publicUrl must be an address without a path, as callers write it; write e.g. https://calls.example.com'],
+  ],
+  [
+    `${MINIMAL}http: {publicUrl: "https://a/b"}`,
+    ['2: http.publicUrl must be an address without a path, as callers write it; write e.g. https://calls.example.com'],
+  ],
   [`${MINIMAL}http: {host: "a b"}`, ['2: http.host is not an address; write e.g. 127.0.0.1 or 0.0.0.0']],
   [`${MINIMAL}sip: {host: sip.example}`, ['2: sip.host must be an IP address, without port or brackets; write e.g. 127.0.0.1']],
   [
@@ -196,6 +228,38 @@ const WRONG: readonly (readonly [string, readonly string[]])[] = [
   ['accounts: [{sid: a, timeZone: Asia/Bombay2}]', ['1: accounts[0].timeZone is not an IANA time zone; write e.g. Asia/Kolkata']],
   ['accounts: [{sid: a, timeZone: "+05:30"}]', ['1: accounts[0].timeZone is not an IANA time zone; write e.g. Asia/Kolkata']],
   ['accounts: [{sid: a, keys: [{key: k}]}]', ['1: accounts[0].keys[0].token is missing; write e.g. ${EARSHOT_TOKEN}']],
+  [
+    'accounts: [{sid: a, keys: [{key: k, token: t, scopes: [calls.write]}]}]',
+    [
+      '1: accounts[0].keys[0].scopes[0] must be one of all, calls.read, calls.create, monitor.listen, monitor.whisper, monitor.barge, legs.hangup, usage.read, accounts.admin; write e.g. all',
+    ],
+  ],
+  [
+    'accounts: [{sid: a, keys: [{key: k, token: t, scopes: []}]}]',
+    ['1: accounts[0].keys[0].scopes may not be empty: such a key could do nothing; leave it out for all, or write e.g. [calls.read, monitor.listen]'],
+  ],
+  [
+    'accounts: [{sid: a, keys: [{key: k, token: t, scopes: all}]}]',
+    ['1: accounts[0].keys[0].scopes must be a list; begin each entry with a dash, e.g. - calls.read'],
+  ],
+  [
+    'accounts: [{sid: a, keys: [{key: k, token: t, agents: []}]}]',
+    ['1: accounts[0].keys[0].agents may not be empty: such a key would see no call; leave it out for all, or write e.g. [priya]'],
+  ],
+  [
+    'accounts: [{sid: a, agents: [{name: asha, password: p}], keys: [{key: k, token: t, agents: [priya]}]}]',
+    ['1: accounts[0].keys[0].agents[0] names no phone of this account; write e.g. asha'],
+  ],
+  [
+    'accounts: [{sid: a, keys: [{key: k, token: t, agents: [priya]}]}]',
+    ['1: accounts[0].keys[0].agents[0] names no phone of this account; add it to agents of the account'],
+  ],
+  [
+    `${MINIMAL}http: {trustProxy: [proxy.example]}`,
+    ['2: http.trustProxy[0] must be the address or block of a proxy; write e.g. 127.0.0.1 or 10.0.0.0/8'],
+  ],
+  [`${MINIMAL}http: {trustProxy: [0.0.0.0]}`, ['2: http.trustProxy[0] must be the address or block of a proxy; write e.g. 127.0.0.1 or 10.0.0.0/8']],
+  [`${MINIMAL}limits: {failuresPerMinute: 0}`, ['2: limits.failuresPerMinute must be a whole number from 1 to 1000000; write e.g. 10']],
   [
     'accounts: [{sid: a, keys: [{key: "a:b", token: t}]}]',
     ['1: accounts[0].keys[0].key may not hold a colon or a space, at most 255 characters; write e.g. my-key'],
@@ -237,7 +301,7 @@ const WRONG: readonly (readonly [string, readonly string[]])[] = [
   ['accounts: [{sid: a, maxMonitors: 0}]', ['1: accounts[0].maxMonitors must be a whole number from 1 to 1000; write e.g. 10']],
   [
     'accounts: [{sid: a, callbackSecret: whsec_c2hvcnQ=}]',
-    ['1: accounts[0].callbackSecret must be whsec_ and 24 to 64 bytes in base64; make one with: echo "whsec_$(head -c 32 /dev/urandom | base64)"'],
+    ['1: accounts[0].callbackSecret[0] must be whsec_ and 24 to 64 bytes in base64; make one with: echo "whsec_$(head -c 32 /dev/urandom | base64)"'],
   ],
   [
     `${MINIMAL}trunks: [{name: op, uri: "http://x"}]`,
@@ -402,7 +466,7 @@ test('what is allowed but odd is noted', () => {
   const config = parse('accounts: [{sid: a, keys: [{key: k, token: short}]}, {sid: b}]\ntrunks: [{name: op, uri: "sip:x", numbers: [+918040000009]}]')
   assert.deepEqual(configWarnings(config), [
     'account a has a token shorter than 16 characters: good for a try, not for a network',
-    'account b has no keys: nobody can use the HTTP API for it',
+    'account b has no keys: nobody can use the HTTP API for it until earshot keys create makes one',
     'trunk op carries a number that no account has: calls to it are refused',
   ])
 })

@@ -9,16 +9,25 @@ import { dirname, resolve } from 'node:path'
 import type { z } from 'zod'
 import { configSchema, isPostgresUrl, isWildcard } from './config-schema.ts'
 import { pathText, readSource, type Environment, type KeyPath, type Problem, type SourceValue } from './config-source.ts'
-import type { Account, AccountNumber, DialRules } from './domain/account.ts'
+import type { Account, AccountNumber, DialRules } from './domain/account/account.ts'
+import type { Key } from './domain/account/keys.ts'
+import type { Scope } from './domain/account/rights.ts'
 import type { Address } from './domain/address.ts'
-import type { AccountId } from './domain/ids.ts'
+import type { AccountId, KeyId } from './domain/ids.ts'
 
 export type { Environment } from './config-source.ts'
 
 export interface Config {
   readonly engine: 'native'
   /** Port 0: any free one. */
-  readonly http: { readonly host: string; readonly port: number }
+  readonly http: {
+    readonly host: string
+    readonly port: number
+    /** `https://host` as callers write it, for addresses that answers name; null: as it listens. */
+    readonly publicUrl: string | null
+    /** Addresses and CIDR blocks of proxies whose `X-Forwarded-For` is believed. */
+    readonly trustProxy: readonly string[]
+  }
   readonly sip: {
     /** Bound for UDP and TCP: an IP literal. */
     readonly host: string
@@ -48,9 +57,19 @@ export interface Config {
     /** Seconds before the second attempt, the third, and so on (contract C27). */
     readonly retrySeconds: readonly number[]
   }
+  readonly recordings: {
+    /** An absolute path. */
+    readonly folder: string
+  }
   readonly limits: {
-    /** POST and PUT per account (contract C10). */
+    /** Of one account, other than GET (contract C10). */
     readonly writesPerMinute: number
+    /** GET of one account. */
+    readonly readsPerMinute: number
+    /** Of one address. */
+    readonly requestsPerMinute: number
+    /** Wrong keys and tokens of one address. */
+    readonly failuresPerMinute: number
   }
   /** Where Prometheus reads, without a password; null: nowhere. Port 0: any free one. */
   readonly metrics: { readonly host: string; readonly port: number } | null
@@ -61,12 +80,18 @@ export interface AccountConfig {
   readonly sid: AccountId
   /** IANA name. */
   readonly timeZone: string
-  readonly keys: readonly { readonly key: string; readonly token: string }[]
+  readonly keys: readonly {
+    readonly key: string
+    readonly token: string
+    readonly scopes: readonly Scope[]
+    /** Names of phones; null: no limit. */
+    readonly agents: readonly string[] | null
+  }[]
   readonly numbers: readonly AccountNumber[]
   readonly agents: readonly { readonly name: string; readonly password: string }[]
   readonly maxMonitors: number
-  /** `whsec_` and base64 (Standard Webhooks); null: one is made and kept with the data. */
-  readonly callbackSecret: string | null
+  /** `whsec_` and base64 (Standard Webhooks), the newest first, two at most; none: one is made and kept with the data. */
+  readonly callbackSecret: readonly string[]
 }
 
 export interface TrunkConfig {
@@ -132,7 +157,8 @@ export function parseConfig(text: string, from: { readonly fileName: string; rea
 export function configWarnings(config: Config): readonly string[] {
   const said: string[] = []
   for (const account of config.accounts) {
-    if (account.keys.length === 0) said.push(`account ${account.sid} has no keys: nobody can use the HTTP API for it`)
+    if (account.keys.length === 0)
+      said.push(`account ${account.sid} has no keys: nobody can use the HTTP API for it until earshot keys create makes one`)
     if (account.keys.some((entry) => entry.token.length < SHORT_TOKEN))
       said.push(`account ${account.sid} has a token shorter than ${SHORT_TOKEN} characters: good for a try, not for a network`)
   }
@@ -141,6 +167,8 @@ export function configWarnings(config: Config): readonly string[] {
     if (trunk.numbers.some((entry) => !owned.has(entry)))
       said.push(`trunk ${trunk.name} carries a number that no account has: calls to it are refused`)
   }
+  if (config.http.publicUrl === null && isWildcard(config.http.host))
+    said.push(`http.host ${config.http.host} is no address that anybody can call: set http.publicUrl, which RecordingUrl begins with`)
   if (config.metrics !== null && !/^(?:127\.|::1$|localhost$)/.test(config.metrics.host))
     said.push(`metrics.host ${config.metrics.host} is not this machine alone: whoever reaches it reads the metrics without a password`)
   return said
@@ -157,6 +185,15 @@ export function accountsOf(config: Config): readonly Account[] {
   }))
 }
 
+/** The keys of the file as the rules of the house see them. */
+export const keysOf = (config: Config): readonly Key[] =>
+  config.accounts.flatMap(({ sid, keys }) =>
+    keys.map(({ key, scopes, agents }) => ({
+      ...{ id: key as KeyId, accountId: sid, name: '', source: 'configuration' as const, scopes, agents, createdBy: null },
+      ...{ createdAt: null, expiresAt: null, rotatedAt: null, revokedAt: null, lastUsedAt: null },
+    })),
+  )
+
 /** What may be dialled besides registered phones. */
 export const dialRulesOf = (config: Config): DialRules => config.dial
 
@@ -172,6 +209,7 @@ function finish(data: z.output<typeof configSchema>, folder: string): Config {
     sip: { ...sip, advertise: sip.advertise ?? sip.host },
     rtp: { ...rtp, host: rtpHost, advertise: sip.advertise ?? rtpHost },
     data: isPostgresUrl(data.data) ? data.data : resolve(folder, data.data),
+    recordings: { folder: resolve(folder, data.recordings.folder) },
     dial: {
       prefixes: dial.allow.flatMap((rule) => ('prefix' in rule ? [rule.prefix] : [])),
       hosts: dial.allow.flatMap((rule) => ('prefix' in rule ? [] : [rule])),
@@ -251,6 +289,7 @@ function crossChecks(root: SourceValue): readonly Finding[] {
     ),
     ...repeated(all('trunks', '*', 'name'), 'is the name of another trunk too; every trunk needs its own'),
     ...repeated(all('trunks', '*', 'numbers', '*'), 'is carried by another trunk already; give each number to one trunk, once'),
+    ...limitedToNobody(root),
     ...ringsNobody(root),
     ...halfLogins(root),
     ...portRange(first('rtp', 'portMin') ?? '40000', first('rtp', 'portMax') ?? '49998', first('sip', 'port') ?? '5060'),
@@ -272,6 +311,14 @@ function repeated(found: readonly Found[], text: string): readonly Finding[] {
   return found
     .filter((entry, index) => entry.text !== '' && found.findIndex((other) => other.text === entry.text) < index)
     .map(({ path }) => ({ path, text }))
+}
+
+function limitedToNobody(root: SourceValue): readonly Finding[] {
+  return select(root, ['accounts', '*', 'keys', '*', 'agents', '*'], []).flatMap(({ path, text }) => {
+    const agents = select(root, ['accounts', '*', 'agents', '*', 'name'], []).filter((agent) => agent.path[1] === path[1])
+    if (agents.some((agent) => agent.text === text)) return []
+    return [{ path, text: `names no phone of this account; ${agents[0] ? `write e.g. ${agents[0].text}` : 'add it to agents of the account'}` }]
+  })
 }
 
 function ringsNobody(root: SourceValue): readonly Finding[] {

@@ -25,6 +25,8 @@ const MASKED: readonly (readonly [string, string])[] = [
   ['postgres://u:secret@db.example/earshot', 'postgres://db.example'],
   ['http://[bad', 'http://***'],
   ['whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw', 'whsec_***'],
+  ['with et_0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdef in it', 'with et_*** in it'],
+  ['ek_012345678901234567890123', 'ek_012345678901234567890123'],
   ['2026-11-22T14:03:39.120Z from 192.168.100.200:40000', '2026-11-22T14:03:39.120Z from 192.168.100.200:40000'],
   ['call 4b1p0a9876543210zzzzzzzzzzzzzzzz and more', 'call 4b1p0a98*****210zzzzzzzzzzzzzzzz and more'],
   ['4b1p0a9876543210zzzzzzzzzzzzzzzz', '4b1p0a9876543210zzzzzzzzzzzzzzzz'],

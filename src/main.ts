@@ -5,28 +5,36 @@
  * (drain) the other way round: no new calls, live ones are hung up and recorded, their callbacks get a chance to go out,
  * then everything closes.
  */
-import { hexDigest, newId, newToken } from './chance.ts'
+import { hexDigest, newApiToken, newId, newKeyId, newToken, share } from './chance.ts'
 import { version } from './commands/version.ts'
-import { accountsOf, type Config, dialRulesOf, type TrunkConfig } from './config.ts'
+import { accountsOf, type Config, dialRulesOf, keysOf, type TrunkConfig } from './config.ts'
 import { addressIn } from './contract/numbers.ts'
-import { makeControl } from './control/control.ts'
+import { type KeyDesk, makeKeyDesk } from './control/access/key-desk.ts'
+import { makeKeyring, watchKeys } from './control/access/keyring.ts'
+import { makeTokenHasher } from './control/access/token-hash.ts'
+import { makeApi } from './control/api.ts'
+import { makeCallbackDesk } from './control/callback-desk.ts'
+import { type ControlOptions, makeControl } from './control/control.ts'
+import { type Feed, makeFeed } from './control/feed.ts'
 import { closeCrashed, findCrashed, memoriesOf } from './control/recovery.ts'
-import type { Decision } from './domain/call.ts'
+import { makeSettle, type Settle } from './control/settle.ts'
+import type { Call } from './domain/call.ts'
 import type { AccountId } from './domain/ids.ts'
-import { makeMediaPlane } from './engine/native/media-thread.ts'
+import { makeMediaPlane } from './engine/native/media/media-thread.ts'
 import { makeNativeEngine, type NativeEngine } from './engine/native/native-engine.ts'
 import type { TrunkSettings } from './engine/native/routing.ts'
-import { makeKeyring } from './http/auth.ts'
-import { makeServer } from './http/server.ts'
+import { makeKeyring as makeConfiguredKeyring } from './http/auth.ts'
+import { makeServer, type ServerOptions } from './http/server.ts'
 import type { Log } from './log.ts'
 import { listenForReaders } from './metrics/listener.ts'
 import { makeMetrics, type Metrics } from './metrics/metrics.ts'
-import { openDatabase } from './store/database.ts'
+import { type Database, openDatabase } from './store/database.ts'
 import { keepUp } from './store/nodes.ts'
-import { callbackBacklog } from './store/outbox.ts'
-import { callbackSecret } from './store/secrets.ts'
-import { callbackRows } from './webhooks/enqueue.ts'
-import { newSecret } from './webhooks/signature.ts'
+import { makeClips } from './sounds/clips.ts'
+import { makeRecordings } from './sounds/recordings.ts'
+import { makeAddressGuard } from './webhooks/guard.ts'
+import { callbackBacklog } from './store/outbox/log.ts'
+import { makeSecretBook } from './webhooks/secrets.ts'
 import { makeWebhookWorker } from './webhooks/worker.ts'
 
 export interface House {
@@ -66,7 +74,11 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
   const now = Date.now
   const accounts = new Map(accountsOf(config).map((account) => [account.id, account]))
   const timeZone = (id: AccountId): string => accounts.get(id)?.timeZone ?? 'UTC'
-  const callbacksOf = ({ call, notices }: Decision) => callbackRows(call, notices, { timeZone: timeZone(call.accountId), newId, now: now() })
+  let publicUrl = config.http.publicUrl ?? urlOf(config.http.host, config.http.port)
+  const settle = makeSettle({ timeZone, newId, now, publicUrl: () => publicUrl })
+  const recordings = makeRecordings(config.recordings.folder)
+  const clips = makeClips({ guard: makeAddressGuard(config.callbacks.allow), now })
+  opened.push(() => clips.close())
 
   const database = await openDatabase({ data: config.data, log })
   opened.push(() => database.close())
@@ -75,25 +87,25 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
 
   const metrics = metricsOf(config, log)
   const engine = engineOf(config, log, metrics)
-  metrics.lookAt({ engine, callbackBacklog: () => callbackBacklog(database.sql, now()) })
   const shared = { database, node: NODE, now, log }
   const dialRules = dialRulesOf(config)
-  const control = makeControl({ ...shared, engine, accounts, dialRules, callbacksOf, newId, schedule, onChange: metrics.onCall })
+  const feed = makeFeed({ life: newId(), now, live: (accountId) => control.live(accountId) })
+  const control = makeControl({ ...shared, engine, accounts, dialRules, settle, clips, recordings, newId, schedule, ...watchedBy(metrics, feed) })
+  const secrets = makeSecretBook({ sql: database.sql, configured: (id) => config.accounts.find(({ sid }) => sid === id)?.callbackSecret ?? [], now })
   await engine.start((event) => control.onEngineEvent(event))
   opened.push(() => engine.stop())
-  await engine.farewell(memoriesOf(crashed))
-  await closeCrashed(crashed, { database, node: NODE, callbacksOf })
-  metrics.onCrashedCalls(crashed.length)
-  if (crashed.length > 0)
-    log.warn({ calls: crashed.length }, 'calls that were live when the server died are closed: their phones are told, their callbacks go out')
+  await recover({ crashed, engine, database, settle, metrics, log })
 
   const worker = makeWebhookWorker({
     ...shared,
     onSettled: metrics.onCallback,
+    onPaused: metrics.onReceiverPaused,
+    chance: share,
     allow: config.callbacks.allow,
     schedule: config.callbacks.retrySeconds.map((seconds) => seconds * 1000),
-    secretOf: async (id) => config.accounts.find(({ sid }) => sid === id)?.callbackSecret ?? callbackSecret(database.sql, id, newSecret()),
+    secretsOf: secrets.signing,
   })
+  metrics.lookAt({ engine, callbackBacklog: () => callbackBacklog(database.sql, now()), pausedReceivers: worker.pausedReceivers })
   await worker.start()
   opened.push(() => worker.stop())
   const endUpkeep = keepUp({ sql: database.sql, node: NODE, now, log })
@@ -101,11 +113,14 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
 
   if (config.metrics !== null) opened.push(await openReading(config.metrics, metrics, log))
   let state: 'ready' | 'draining' = 'ready'
-  const authenticate = makeKeyring(config.accounts.flatMap(({ sid, keys }) => keys.map((entry) => ({ accountId: sid, ...entry }))))
+  const { keys, who, stop: stopWatchingKeys } = await openKeys(config, database, log)
+  opened.push(stopWatchingKeys)
   const server = makeServer({
-    control: metrics.watchModes(control),
-    accounts: { authenticate, timeZone },
+    api: makeApi(metrics.watchModes(control), { keys, recordings, feed, callbacks: makeCallbackDesk({ database, secrets, now }) }),
+    accounts: { ...who, timeZone },
+    publicUrl: () => publicUrl,
     limits: config.limits,
+    trustProxy: config.http.trustProxy,
     now,
     newId,
     log,
@@ -114,7 +129,8 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
     onAnswered: metrics.onRequest,
   })
   opened.push(() => server.close())
-  const httpUrl = await server.listen(config.http)
+  const httpUrl = await server.listen({ host: config.http.host, port: config.http.port })
+  publicUrl = config.http.publicUrl ?? httpUrl
   opened.push(async () => {
     state = 'draining'
     await control.drain(0)
@@ -122,6 +138,55 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
 
   let stopping: Promise<void> | null = null
   return { httpUrl, sipAddress: engine.address(), stop: () => (stopping ??= closeAll(opened)) }
+}
+
+interface Recovering {
+  readonly crashed: readonly Call[]
+  readonly engine: NativeEngine
+  readonly database: Database
+  readonly settle: Settle
+  readonly metrics: Metrics
+  readonly log: Log
+}
+
+async function recover({ crashed, engine, database, settle, metrics, log }: Recovering): Promise<void> {
+  await engine.farewell(memoriesOf(crashed))
+  await closeCrashed(crashed, { database, node: NODE, settle })
+  metrics.onCrashedCalls(crashed.length)
+  if (crashed.length > 0)
+    log.warn({ calls: crashed.length }, 'calls that were live when the server died are closed: their phones are told, their callbacks go out')
+}
+
+/** Who counts and who tells what happens to calls. */
+const watchedBy = (metrics: Metrics, feed: Feed): Pick<ControlOptions, 'onChange' | 'onHearing'> => ({
+  onChange(before, after) {
+    metrics.onCall(before, after)
+    feed.onChange(before, after)
+  },
+  onHearing: feed.onHearing,
+})
+
+const urlOf = (host: string, port: number): string => `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+
+interface OpenedKeys {
+  readonly keys: KeyDesk
+  readonly who: Pick<ServerOptions['accounts'], 'authenticate' | 'remembered'>
+  stop(): Promise<void>
+}
+
+/** The keys of the file first; whatever they do not prove costs a hash, whether or not the key is known. */
+async function openKeys(config: Config, database: Database, log: Log): Promise<OpenedKeys> {
+  const hasher = makeTokenHasher()
+  const now = Date.now
+  const inFile = makeConfiguredKeyring(config.accounts.flatMap(({ sid, keys }) => keys.map((entry) => ({ accountId: sid, ...entry }))))
+  const accounts = new Map(accountsOf(config).map((account) => [account.id, account]))
+  const keyring = makeKeyring({ sql: database.sql, hasher, isAccount: (id) => accounts.has(id), now, log })
+  const onChanged = keyring.forget
+  return {
+    keys: makeKeyDesk({ database, hasher, accounts, configured: keysOf(config), newKeyId, newToken: newApiToken, now, onChanged }),
+    who: { authenticate: async (key, token) => (await inFile(key, token)) ?? keyring.authenticate(key, token), remembered: keyring.remembered },
+    stop: await watchKeys(database, keyring, log),
+  }
 }
 
 const onMetricsTrouble =
@@ -144,7 +209,7 @@ function engineOf({ sip, rtp, trunks, accounts }: Config, log: Log, metrics: Met
   return makeNativeEngine({
     sip,
     rtp,
-    media: metrics.watchMedia(makeMediaPlane({ ...rtp, onTrouble: (message) => log.error({}, message) })),
+    media: metrics.watchMedia(makeMediaPlane({ ...rtp, onTrouble: (message, _legs, call) => log.error(call === null ? {} : { call }, message) })),
     accounts: accounts.map(({ sid, agents, numbers }) => ({ id: sid, agents, numbers: numbers.map((entry) => entry.number) })),
     trunks: trunks.map(trunkSettings),
     parseNumber: addressIn,

@@ -22,9 +22,10 @@ const SIP_USER = /\b(sips?):[^\s@<>"]{1,200}@/gi
 const CLIENT = /\bclient:[A-Za-z0-9._-]+/g
 const TEL = /\btel:[^\s;<>"]+/gi
 const CALLBACK_SECRET = /\bwhsec_[A-Za-z0-9+/=]+/g
+const API_TOKEN = /\bet_[0-9a-z]{8,}/g
 const SECRET_KEY = /authorization|token|passw|secret|cookie|credential/i
-/** Names of the house for calls and legs: opaque, and nobody's number. */
-const SID = /^(?=.*[a-z])[0-9a-z]{32}$/
+/** Names of the house for calls, legs and keys: opaque, and nobody's number. */
+const SID = /^(?:(?=.*[a-z])[0-9a-z]{32}|ek_[0-9a-z]{24})$/
 
 /** `+919876543210` → `+91*****210`; of a short number only the last two digits are left. */
 export function maskNumber(number: string): string {
@@ -33,7 +34,7 @@ export function maskNumber(number: string): string {
   return digits.length >= 10 ? `${plus}${digits.slice(0, 2)}*****${digits.slice(-3)}` : `${plus}*****${digits.slice(-2)}`
 }
 
-/** Every number, URI, phone name and callback secret in a text; URLs are cut down to their origin. */
+/** Every number, URI, phone name, callback secret and API token in a text; URLs are cut down to their origin. */
 export function maskText(text: string): string {
   if (SID.test(text)) return text
   // Masked before it is cut: half a number at the end would not be recognised.
@@ -44,6 +45,7 @@ export function maskText(text: string): string {
     .replace(CLIENT, 'client:***')
     .replace(TEL, 'tel:***')
     .replace(CALLBACK_SECRET, 'whsec_***')
+    .replace(API_TOKEN, 'et_***')
     .replace(SPACED_NUMBER, maskNumber)
     .replace(LONG_RUN, maskNumber)
   return masked.length > MAX_TEXT ? `${masked.slice(0, MAX_TEXT)}…` : masked

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { SAMPLE_ACCOUNT } from '../src/http/operations/samples.ts'
-import { rendered } from '../src/contract/xml.ts'
+import { rendered, type WireObject } from '../src/contract/xml.ts'
 import { ROUTES } from '../src/http/routes.ts'
 import { assertDescribed } from './answers.ts'
 
@@ -23,22 +23,39 @@ test('the examples of the description are answers that it promises, in both form
   }
 })
 
+type Spoil = (entries: readonly (readonly [string, unknown])[]) => readonly (readonly [string, unknown])[]
+const SPOILS: Readonly<Record<string, Spoil>> = {
+  'a key less': (entries) => entries.slice(1),
+  'a key more': (entries) => [['More', '1'], ...entries],
+  'two keys in another order': ([first, second, ...others]) => [second ?? ['', ''], first ?? ['', ''], ...others],
+}
+
+/** The value with one of its objects spoilt, each in turn; objects of a single key are names around another. */
+function spoilt(value: unknown, spoil: Spoil): readonly unknown[] {
+  if (typeof value !== 'object' || value === null) return []
+  if (Array.isArray(value)) return value.flatMap((item, n) => spoilt(item, spoil).map((bad) => value.with(n, bad)))
+  const entries = Object.entries(value)
+  const inside = entries.flatMap(([key, inner]) => spoilt(inner, spoil).map((bad) => ({ ...value, [key]: bad })))
+  return entries.length > 1 ? [Object.fromEntries(spoil(entries)), ...inside] : inside
+}
+
 test('an answer with a key less, a key more, or two keys in another order is found out in both formats', () => {
+  let count = 0
   for (const { method, url, example } of resources) {
-    const ofJson = rendered('json', example('json'))
-    const ofXml = rendered('xml', example('xml'))
-    const spoilt = [
-      [`${url}.json`, { ...json(null), body: ofJson.replace(/"AccountSid":"[^"]*",/, '') }],
-      [`${url}.json`, { ...json(null), body: ofJson.replace('"AccountSid"', '"More":1,"AccountSid"') }],
-      [`${url}.json`, { ...json(null), body: ofJson.replace(/("AccountSid":"[^"]*"),("[A-Za-z]+":"[^"]*")/, '$2,$1') }],
-      [url, xml(ofXml.replace(/<AccountSid>[^<]*<\/AccountSid>/, ''))],
-      [url, xml(ofXml.replace('<AccountSid>', '<More/><AccountSid>'))],
-      [url, xml(ofXml.replace(/(<AccountSid>[^<]*<\/AccountSid>)(<\w+>[^<]*<\/\w+>)/, '$2$1'))],
-      [url, json(example('json'))],
-      [`${url}.json`, xml(ofXml)],
-    ] as const
-    for (const [asked, answer] of spoilt) assert.throws(() => assertDescribed(method, asked, answer), `${method} ${asked} ${answer.body}`)
+    for (const [how, spoil] of Object.entries(SPOILS)) {
+      for (const bad of spoilt(example('json'), spoil)) {
+        count += 1
+        assert.throws(() => assertDescribed(method, `${url}.json`, json(bad)), `${method} ${url}.json ${how} ${JSON.stringify(bad)}`)
+      }
+      for (const bad of spoilt(example('xml'), spoil)) {
+        const body = rendered('xml', bad as WireObject)
+        assert.throws(() => assertDescribed(method, url, xml(body)), `${method} ${url} ${how} ${body}`)
+      }
+    }
+    assert.throws(() => assertDescribed(method, url, json(example('json'))), 'JSON where XML was asked for')
+    assert.throws(() => assertDescribed(method, `${url}.json`, xml(rendered('xml', example('xml')))), 'XML where JSON was asked for')
   }
+  assert.ok(count > 3 * resources.length)
 })
 
 test('a failure has to be one that the route lists, with its text and its status, in the envelope', () => {
@@ -46,12 +63,15 @@ test('a failure has to be one that the route lists, with its text and its status
   assertDescribed('PUT', put, failure(400, 'Invalid Parameter: Action is missing or invalid'))
   assertDescribed('PUT', put, failure(500, 'Internal Server Error (req-1)'))
   assertDescribed('GET', get, json({ RestException: { Code: 404, Message: 'Given callSID is not in-progress' } }, 404))
+  assertDescribed('GET', get, failure(429, 'Too Many Requests'))
+  for (const right of ['', ': calls.read']) assertDescribed('GET', get, failure(403, `Your API key does not have the right to do this${right}`))
   const wrong = [
     ['PUT', put, failure(400, 'Something is wrong')],
     ['PUT', put, failure(402, 'Payment Required')],
     ['PUT', put, { ...failure(400, 'Invalid Parameter: Action is missing or invalid'), status: 404 }],
     ['PUT', put, json({ Message: 'Not Found' }, 404)],
-    ['GET', get, failure(429, 'Too Many Requests')],
+    ['GET', get, failure(413, 'Request body is too large')],
+    ['GET', get, failure(403, 'Your API key does not have the right to do that: calls.read')],
     ['GET', get, failure(400, 'Invalid Parameter: Action is missing or invalid')],
     ['GET', `${ROOT}/Nothing.json`, json({ error: 'not found' }, 404)],
   ] as const

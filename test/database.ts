@@ -3,13 +3,15 @@
  *
  *   const { database, close } = await openTestDatabase()   // `close()` in `after`
  *
- * One embedded server per process and kind, without fsync, in the temporary folder; it goes when the process ends.
+ * One server per process and kind, without fsync, in the temporary folder; it goes when the process ends. The embedded one is reached
+ * by its socket, PostgreSQL 15 by TCP and with a password.
  */
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Database, type Log, openDatabase } from '../src/store/database.ts'
-import { type EmbeddedServer, startEmbedded } from '../src/store/embedded.ts'
+import { startEmbedded } from '../src/store/embedded/server.ts'
+import { postgresMissing, startPostgres } from './postgres.ts'
 
 export interface TestDatabase {
   readonly database: Database
@@ -24,64 +26,61 @@ export type TestServer = 'embedded' | 'oldest'
 
 export const silent: Log = { info: () => {}, warn: () => {}, error: () => {} }
 
-const OLDEST_BINARIES = '/usr/lib/postgresql/15/bin'
 const PREFIX = 'earshot-test-'
 const TEMPLATE = 'earshot_template'
 
 /** The servers that tests of SQL run on: both where PostgreSQL 15 is installed. */
-export function testServers(): readonly TestServer[] {
-  try {
-    readdirSync(OLDEST_BINARIES)
-    return ['embedded', 'oldest']
-  } catch {
-    return ['embedded']
-  }
-}
+export const testServers = (): readonly TestServer[] => (postgresMissing() === null ? ['embedded', 'oldest'] : ['embedded'])
 
-const servers = new Map<TestServer, Promise<EmbeddedServer>>()
+/** Where tests run that do not say it: on the embedded one, unless `EARSHOT_TEST_DATABASE=oldest` (see `test/oldest/`). */
+export const usualServer = (): TestServer => (process.env.EARSHOT_TEST_DATABASE === 'oldest' ? 'oldest' : 'embedded')
+
+/** The address of a database on a server that runs. */
+type UrlOf = (database: string) => string
+
+const servers = new Map<TestServer, Promise<UrlOf>>()
 let databases = 0
 
 /** The first in a process starts a server (about a second), each further one takes about 100 ms. */
-export async function openTestDatabase(kind: TestServer = 'embedded'): Promise<TestDatabase> {
+export async function openTestDatabase(kind: TestServer = usualServer()): Promise<TestDatabase> {
   const starting = servers.get(kind) ?? startTestServer(kind)
   servers.set(kind, starting)
-  const server = await starting
+  const urlOf = await starting
   databases += 1
   const name = `test_${databases}`
-  await administer(server, `create database ${name} template ${TEMPLATE}`)
-  const url = urlOf(server, name)
+  await administer(urlOf, `create database ${name} template ${TEMPLATE}`)
+  const url = urlOf(name)
   const database = await openDatabase({ data: url, log: silent })
   const close = async (): Promise<void> => {
     await database.close()
-    await administer(server, `drop database ${name} with (force)`)
+    await administer(urlOf, `drop database ${name} with (force)`)
   }
   return { database, url, close }
 }
 
-const urlOf = (server: EmbeddedServer, name: string): string =>
-  `postgres://${server.user}@/${name}?host=${encodeURIComponent(server.socketFolder)}&port=${server.port}`
-
-async function startTestServer(kind: TestServer): Promise<EmbeddedServer> {
+async function startTestServer(kind: TestServer): Promise<UrlOf> {
   sweep()
   const parent = mkdtempSync(join(tmpdir(), `${PREFIX}${process.pid}-`))
   // The server's user must be able to pass; what is inside is for that user alone.
   chmodSync(parent, 0o711)
-  const server = await startEmbedded({
-    folder: join(parent, 'data'),
-    log: silent,
-    durable: false,
-    ...(kind === 'oldest' ? { binaries: OLDEST_BINARIES } : {}),
-  })
   process.once('exit', () => discard(parent))
-  await administer(server, `create database ${TEMPLATE}`)
-  const template = await openDatabase({ data: urlOf(server, TEMPLATE), log: silent })
+  const urlOf = await (kind === 'oldest' ? startOldest(parent) : startOwn(parent))
+  await administer(urlOf, `create database ${TEMPLATE}`)
+  const template = await openDatabase({ data: urlOf(TEMPLATE), log: silent })
   await template.close()
-  return server
+  return urlOf
 }
 
-async function administer(server: EmbeddedServer, statement: string): Promise<void> {
+const startOldest = async (parent: string): Promise<UrlOf> => (await startPostgres({ parent, durable: false })).urlOf
+
+async function startOwn(parent: string): Promise<UrlOf> {
+  const { user, socketFolder, port } = await startEmbedded({ folder: join(parent, 'data'), log: silent, durable: false })
+  return (database) => `postgres://${user}@/${database}?host=${encodeURIComponent(socketFolder)}&port=${port}`
+}
+
+async function administer(urlOf: UrlOf, statement: string): Promise<void> {
   const { default: pg } = await import('pg')
-  const client = new pg.Client({ connectionString: urlOf(server, 'postgres') })
+  const client = new pg.Client({ connectionString: urlOf('postgres') })
   await client.connect()
   try {
     await client.query(statement)

@@ -123,6 +123,34 @@ describe('callbacks are received and verified, as examples/ shows it', () => {
     })
   }
 
+  for (const [path, command] of programs) {
+    test(`[C28] ${path} goes on verifying while the secret is changed, whichever side is first`, { skip: lacks(command) }, async () => {
+      const [fresh, old, foreign] = [newSecret(), newSecret(), newSecret()]
+      const body = JSON.stringify({ LegSid: 'leg', Status: 'completed', CustomField: '', EventType: 'terminal' })
+      const cases: readonly (readonly [string, string, readonly string[], number])[] = [
+        ['Earshot has rotated, the receiver has only the old one', old, [fresh, old], 200],
+        ['Earshot has rotated, the receiver has both', `${fresh} ${old}`, [fresh, old], 200],
+        ['the receiver has both, Earshot not yet', `${fresh} ${old}`, [old], 200],
+        ['the old one is over, the receiver has the new one', fresh, [fresh], 200],
+        ['the old one is over, the receiver has only that', old, [fresh], 401],
+        ['signatures of somebody else, two of them', `${fresh} ${old}`, [foreign, foreign], 401],
+      ]
+      for (const [sentence, known, signing, status] of cases) {
+        const program = start(command, [join('examples', path), '0'], { EARSHOT_CALLBACK_SECRET: known })
+        try {
+          await eventually('it listens', () => program.output().includes('listening on '))
+          const url = /http:\S+/.exec(program.output())?.[0] ?? ''
+          const send = async (at: number): Promise<number> =>
+            (await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json', ...signatureHeaders(signing, { id: 'rotating', body, now: at }) }, body })).status
+          assert.equal(await send(Date.now()), status, sentence)
+          assert.equal(await send(Date.now() - 400_000), 401, `${sentence}, but an old recording of it`)
+        } finally {
+          await stop(program)
+        }
+      }
+    })
+  }
+
   /** A monitored call: the call's callbacks as multipart, the leg's as JSON. */
   async function tellBy(url: string): Promise<void> {
     const { body } = await server.request('POST', '/Calls/connect.json', { From: 'client:priya', To: CUSTOMER, StatusCallback: url, CustomField: 'order 7' })
@@ -138,7 +166,7 @@ describe('callbacks are received and verified, as examples/ shows it', () => {
   async function refuses(url: string): Promise<void> {
     const body = JSON.stringify({ LegSid: 'leg', Status: 'completed', CustomField: '', EventType: 'terminal' })
     const send = async (secret: string, id: string, at: number, sent: string): Promise<number> => {
-      const headers = { 'content-type': 'application/json', ...signatureHeaders(secret, { id, body, now: at }) }
+      const headers = { 'content-type': 'application/json', ...signatureHeaders([secret], { id, body, now: at }) }
       return (await fetch(url, { method: 'POST', headers, body: sent })).status
     }
     const now = Date.now()

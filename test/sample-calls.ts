@@ -4,7 +4,8 @@ import type { Address } from '../src/domain/address.ts'
 import type { Call } from '../src/domain/call.ts'
 import type { AccountId, CallId, LegId } from '../src/domain/ids.ts'
 import type { Leg, Subscription } from '../src/domain/leg.ts'
-import type { CallbackRow } from '../src/store/outbox.ts'
+import { SILENT, soundBefore } from '../src/domain/sound.ts'
+import type { CallbackRow } from '../src/store/outbox/rows.ts'
 
 export const ACCOUNT = 'acme' as AccountId
 export const T0 = Date.UTC(2026, 10, 22, 9, 0, 0, 123)
@@ -61,6 +62,8 @@ export function sampleCall(change: Partial<Call> = {}): Call {
     subscription: null,
     customField: null,
     state: { status: 'live' },
+    sound: soundBefore(SILENT),
+    retriesLeft: 0,
     legs: [agent, customer, supervisor],
     ...change,
   }
@@ -122,6 +125,12 @@ const leg: fc.Arbitrary<Leg> = fc
     }),
   )
 
+const soundParts = {
+  waitUrl: fc.option(fc.webUrl()),
+  opening: fc.option(fc.record({ url: fc.webUrl(), to: fc.constantFrom('callee', 'both') })),
+  stage: fc.constantFrom('before', 'opening', 'open'),
+}
+
 /** Any call that the types allow, sensible or not. */
 export const anyCall: fc.Arbitrary<Call> = fc.record({
   ...common,
@@ -137,5 +146,10 @@ export const anyCall: fc.Arbitrary<Call> = fc.record({
     fc.record({ status: fc.constant('ending' as const), outcome: cause }),
     fc.record({ status: fc.constant('ended' as const), outcome: cause, endedAt: time }),
   ),
+  sound: fc.oneof(
+    fc.record({ ...soundParts, recording: fc.constant(null), recordedFrom: fc.constant(null) }),
+    fc.record({ ...soundParts, recording: fc.constantFrom('single', 'dual'), recordedFrom: fc.option(time) }),
+  ),
+  retriesLeft: fc.integer({ min: 0, max: 3 }),
   legs: fc.uniqueArray(leg, { maxLength: 5, selector: (one) => one.id }),
 })

@@ -7,13 +7,16 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { makePhone, type Phone, type PhoneOptions } from '../src/phone/phone.ts'
+import { openTestDatabase, type TestServer as DatabaseServer, usualServer } from './database.ts'
 import { freePort } from './free-port.ts'
 
 export const KEY = 'key'
 export const TOKEN = 'a-token-of-some-length'
 export const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
 const CLI = new URL('../bin/earshot.mjs', import.meta.url).pathname
-const PATIENCE_MS = 30_000
+const START_MS = 30_000
+/** Whoever waits for something by asking again and again asks more often than any client should. */
+const PATIENT_LIMITS = 'limits: { readsPerMinute: 1000000, requestsPerMinute: 1000000 }'
 
 /** The vendor's JSON as a customer's program reads it: whatever is asked for is there, or the test fails. */
 export interface VendorJson {
@@ -39,6 +42,10 @@ export interface Answer {
 export interface TestServer {
   readonly url: string
   readonly sip: { readonly host: string; readonly port: number }
+  /** Where its records are: a folder, or `postgres://…`. */
+  readonly data: string
+  /** Its configuration's file. */
+  readonly config: string
   /** Everything it wrote to its log so far, all starts included. */
   log(): string
   /** Starts it (again) on the same ports and data; resolves when `/readyz` says so. */
@@ -53,8 +60,21 @@ export interface TestServer {
   close(): Promise<void>
 }
 
-export async function openTestServer(extraYaml = '', trunk: Partial<PhoneOptions> = {}): Promise<TestServer> {
-  const folder = await mkdtemp(join(tmpdir(), 'earshot-test-'))
+export interface TestServerOptions {
+  /** On which PostgreSQL it keeps its records. */
+  readonly on?: DatabaseServer
+  /** False: it is only made ready to be started. */
+  readonly started?: boolean
+  /** How long a start may take; default 30 s. */
+  readonly startMs?: number
+  /** Waits between the attempts of a callback, s. */
+  readonly retrySeconds?: readonly number[]
+}
+
+export async function openTestServer(extraYaml = '', trunk: Partial<PhoneOptions> = {}, options: TestServerOptions = {}): Promise<TestServer> {
+  const { on = usualServer(), retrySeconds, startMs = START_MS, started: isStarted = true } = options
+  const database = on === 'oldest' ? await openTestDatabase('oldest') : null
+  const folder = await mkdtemp(join(tmpdir(), 'earshot-server-'))
   const [httpPort, sipPort] = [await freePort(), await freePort()]
   const phones: Phone[] = []
   const trunkPhone = makePhone({
@@ -78,10 +98,10 @@ export async function openTestServer(extraYaml = '', trunk: Partial<PhoneOptions
 http: { host: 127.0.0.1, port: ${httpPort} }
 sip: { host: 127.0.0.1, port: ${sipPort} }
 rtp: { host: 127.0.0.1, portMin: ${rtpMin}, portMax: ${rtpMin + 1998} }
-data: ./data
+data: ${database?.url ?? './data'}
 accounts:
   - sid: acme
-    keys: [{ key: ${KEY}, token: ${TOKEN} }]
+    keys: [{ key: ${KEY}, token: ${TOKEN} }, { key: acme, token: ${TOKEN} }]
     numbers: [{ number: "+918012345678", rings: priya }]
     callbackSecret: ${SECRET}
     agents:
@@ -92,7 +112,8 @@ accounts:
 trunks:
   - { name: customer, uri: "sip:${trunkPhone.uri.replace(/^sip:[^@]*@/, '')}", numbers: ["+918012345678"] }
 dial: { allow: ["+91"] }
-callbacks: { allow: [127.0.0.1] }
+callbacks: { allow: [127.0.0.1]${retrySeconds ? `, retrySeconds: [${retrySeconds.join(', ')}]` : ''} }
+${extraYaml.includes('limits:') ? '' : PATIENT_LIMITS}
 ${extraYaml}`,
   )
   let child: ChildProcess | null = null
@@ -105,9 +126,9 @@ ${extraYaml}`,
     child = started
     started.stdout?.resume()
     started.stderr?.on('data', (chunk: Buffer) => void (log += chunk.toString()))
-    const until = Date.now() + PATIENCE_MS
+    const until = Date.now() + startMs
     for (;;) {
-      if (started.exitCode !== null || Date.now() > until) throw new Error(`the server did not start:\n${log}`)
+      if (started.exitCode !== null || started.signalCode !== null || Date.now() > until) throw new Error(`the server did not start:\n${log}`)
       const ready = await fetch(`${url}/readyz`).then(
         (response) => response.status === 200,
         () => false,
@@ -128,10 +149,11 @@ ${extraYaml}`,
   async function close(): Promise<void> {
     for (const phone of phones) await phone.stop()
     await end('SIGTERM')
+    await database?.close()
     await rm(folder, { recursive: true, force: true })
   }
   try {
-    await start()
+    if (isStarted) await start()
   } catch (error) {
     await close()
     throw error
@@ -139,6 +161,8 @@ ${extraYaml}`,
   return {
     url,
     sip,
+    data: database?.url ?? join(folder, 'data'),
+    config: join(folder, 'earshot.yaml'),
     start,
     end,
     trunkPhone,

@@ -61,6 +61,16 @@ const PLANTED: readonly (readonly [string, readonly SourceFile[], RegExp])[] = [
     /phone may not import/,
   ],
   ['a room imports a test file from outside', [file('src/http/a.ts', "import { x } from '../../test/rig.ts'")], /not part of the house/],
+  ['the house imports the SDK', [file('src/http/a.ts', "import { x } from '../../sdk/src/b.ts'"), file('sdk/src/b.ts')], /http may not import sdk/],
+  ['the SDK imports the house', [file('sdk/src/a.ts', "import { x } from '../../src/domain/b.ts'"), file('src/domain/b.ts')], /sdk may not import/],
+  ['the SDK imports its tests', [file('sdk/src/a.ts', "import { x } from '../../test/b.ts'"), file('test/b.ts')], /not part of the house/],
+  ['the SDK imports a package', [file('sdk/src/a.ts', "import { z } from 'zod'")], /needs no packages/],
+  ['the SDK imports Node', [file('sdk/src/a.ts', "import { createHmac } from 'node:crypto'")], /browsers and workers/],
+  ['the SDK reads the environment', [file('sdk/src/a.ts', 'const key = process.env.KEY')], /only src\/config\.ts/],
+  ['a ring in the SDK', [file('sdk/src/a.ts', "import './b.ts'"), file('sdk/src/b.ts', "import './a.ts'")], /imports itself/],
+  ['a folder inside the SDK', [file('sdk/src/parts/a.ts')], /not a room/],
+  ['thirteen files in the SDK', Array.from({ length: 13 }, (_, index) => file(`sdk/src/a${index}.ts`)), /13 files, at most 12/],
+  ['a function of 71 lines in the SDK', [file('sdk/src/a.ts', `export function f(): void {\n${lines(69, '  g()')}}\n`)], /a function of 71 lines/],
   ['media imports a package', [file('src/media/a.ts', "import x from 'lodash'")], /needs no packages/],
   ['contract imports Node', [file('src/contract/a.ts', "import { readFileSync } from 'node:fs'")], /node:fs in a pure room/],
   ['a ring of two', [file('src/http/a.ts', "import './b.ts'"), file('src/http/b.ts', "import './a.ts'")], /imports itself by way of/],
@@ -181,4 +191,10 @@ test('a package without a sentence or without a use is reported', () => {
     file('src/http/a.ts', "import { x } from 'used/part'"),
   ]
   assert.deepEqual(idlePackages(files), ['silent: CONTRIBUTING.md does not say why it is here', 'idle: nothing imports it'])
+})
+
+test('a package of the SDK is reported', () => {
+  assert.deepEqual(idlePackages([file('sdk/package.json', JSON.stringify({ dependencies: { any: '1' } }))]), [
+    'sdk/package.json: dependencies, but the SDK needs no packages',
+  ])
 })

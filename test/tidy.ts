@@ -12,31 +12,49 @@ export interface SourceFile {
 /** `file:line: what is wrong` */
 export type Complaint = string
 
-/** Who may import whom (ARCHITECTURE.md). A room may always import itself; the files right in `src/` import anything. */
+/**
+ * Who may import whom (ARCHITECTURE.md). A room may always import itself; the files right in `src/` import anything. Whoever may import a
+ * room may import the rooms inside it, but for the engines, of which nobody may know more than the port.
+ */
 export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   domain: [],
-  contract: ['domain', 'contract/schemas'],
+  'domain/account': ['domain'],
+  contract: ['domain'],
+  'contract/access': ['domain', 'contract'],
   'contract/schemas': ['domain', 'contract'],
   sip: [],
   media: [],
+  'media/clips': ['media/g711.ts', 'media/mixer.ts', 'media/reception.ts', 'media/rtp.ts'],
   engine: ['domain'],
   'engine/native': ['engine', 'domain', 'sip', 'media'],
+  'engine/native/media': ['engine/native/media-plane.ts', 'domain', 'media'],
   'engine/asterisk': ['engine', 'domain'],
   phone: ['sip', 'media'],
   store: ['domain'],
+  'store/access': ['domain', 'store'],
+  'store/embedded': ['store/database.ts'],
+  'store/outbox': ['domain', 'store/database.ts', 'store/json.ts'],
   webhooks: ['domain', 'contract', 'store'],
-  control: ['domain', 'store', 'webhooks', 'engine/engine.ts'],
-  http: ['domain', 'contract', 'contract/schemas', 'control', 'http/operations', 'http/openapi', 'http/page'],
-  'http/operations': ['domain', 'contract', 'contract/schemas'],
-  'http/openapi': ['contract', 'contract/schemas', 'http/operations'],
-  'http/page': ['contract/schemas', 'http/openapi', 'http/operations'],
-  commands: ['domain', 'sip', 'engine/native', 'store', 'webhooks', 'config.ts', 'config-schema.ts', 'mask.ts', 'chance.ts'],
-  metrics: ['domain', 'engine/native/media-plane.ts', 'store/outbox.ts'],
+  sounds: ['domain', 'engine/engine.ts', 'media', 'webhooks/guard.ts'],
+  control: ['domain', 'store', 'webhooks', 'sounds', 'engine/engine.ts'],
+  'control/access': ['domain', 'store'],
+  http: ['domain', 'contract', 'control'],
+  'http/operations': ['domain', 'contract'],
+  'http/openapi': ['contract', 'http/operations'],
+  'http/page': ['contract', 'http/openapi', 'http/operations'],
+  'http/access': ['domain', 'contract', 'http'],
+  commands: ['domain', 'store', 'webhooks', 'config.ts', 'config-schema.ts', 'mask.ts', 'chance.ts'],
+  'commands/doctor': ['commands', 'sip', 'engine/native', 'store', 'webhooks', 'config.ts', 'config-schema.ts', 'chance.ts'],
+  'commands/access': ['domain', 'store', 'control/access', 'commands', 'config.ts', 'chance.ts'],
+  metrics: ['domain', 'engine/native/media-plane.ts', 'store/outbox/log.ts'],
+  sdk: [],
 }
-/** Rooms without clock, chance, socket, environment and log. */
-export const PURE_ROOMS = ['domain', 'contract', 'contract/schemas', 'sip', 'media']
+/** Rooms without clock, chance, socket, environment and log, and those inside them. */
+export const PURE_ROOMS = ['domain', 'contract', 'sip', 'media']
 /** Rooms that need no package at all. */
-const BARE_ROOMS = ['domain', 'sip', 'media']
+const BARE_ROOMS = ['domain', 'sip', 'media', 'sdk']
+/** A package of its own, for browsers too: to the rules it is a room, which nobody imports and which imports nobody. */
+const SDK_SOURCE = 'sdk/src/'
 const ROOT = '(root)'
 /** A file for each step in time, never changed again. */
 const GROWING_FOLDERS = new Set(['src/store/migrations'])
@@ -137,6 +155,9 @@ export function idlePackages(files: readonly SourceFile[]): readonly Complaint[]
     ...names('dependencies')
       .filter((name) => !isImported(name))
       .map((name) => `${name}: nothing imports it`),
+    ...['dependencies', 'optionalDependencies', 'peerDependencies']
+      .filter((kind) => kind in JSON.parse(textOf('sdk/package.json') || '{}'))
+      .map((kind) => `sdk/package.json: ${kind}, but the SDK needs no packages`),
   ]
 }
 
@@ -148,17 +169,22 @@ interface CodeFile extends SourceFile {
 /** A suite that several test files share is a test as well. */
 const isTest = (file: { readonly path: string }): boolean => /\.test\.(?:ts|mjs)$|\/suite\.ts$/.test(file.path)
 const isTidy = (file: { readonly path: string }): boolean => /^test\/tidy\b/.test(file.path)
-const inSource = (file: { readonly path: string }): boolean => file.path.startsWith('src/')
+const inSource = (file: { readonly path: string }): boolean => file.path.startsWith('src/') || file.path.startsWith(SDK_SOURCE)
 
-/** `src/engine/native/call.ts` → `engine/native`; null outside of `src/`. */
+/** `src/engine/native/call.ts` → `engine/native`, the innermost room that the table knows; null outside of all source. */
 function roomOf(path: string): string | null {
-  const parts = path.split('/')
-  if (parts[0] !== 'src') return null
-  const [, first = '', second = ''] = parts
-  if (parts.length === 2) return ROOT
-  const nested = `${first}/${second}`
-  return nested in ROOMS ? nested : first
+  if (path.startsWith(SDK_SOURCE)) return 'sdk'
+  const [top, ...rest] = path.split('/')
+  if (top !== 'src') return null
+  const folders = rest.slice(0, -1)
+  const [first] = folders
+  if (first === undefined) return ROOT
+  const nested = folders.map((_, index) => folders.slice(0, index + 1).join('/')).filter((folder) => folder in ROOMS)
+  return nested.at(-1) ?? first
 }
+
+/** `domain/account` → `domain`. */
+const houseOf = (room: string): string => room.split('/')[0] ?? ''
 
 function rootComplaints(files: readonly SourceFile[]): readonly Complaint[] {
   const entries = new Set(files.map((file) => file.path.split('/')[0] ?? ''))
@@ -191,7 +217,7 @@ function fileComplaints(file: CodeFile): readonly Complaint[] {
   }
   if (path !== 'src/config.ts') everyLine(/\bprocess\.env\b/, 'only src/config.ts reads the environment')
   const room = roomOf(path)
-  if (room !== null && PURE_ROOMS.includes(room))
+  if (room !== null && PURE_ROOMS.includes(houseOf(room)))
     for (const [pattern, what] of IMPURE) everyLine(pattern, `${what} in a pure room; take it as an argument`)
   return found
 }
@@ -203,7 +229,7 @@ function roomSizes(code: readonly CodeFile[]): readonly Complaint[] {
   )
   return [...folders].flatMap(([folder, members]) => {
     if (GROWING_FOLDERS.has(folder)) return []
-    const isRoom = folder === 'src' || folder.replace('src/', '') in ROOMS
+    const isRoom = folder === 'src' || `${folder}/` === SDK_SOURCE || folder.replace('src/', '') in ROOMS
     if (!isRoom) return [`${folder}: not a room; add it to the table in ARCHITECTURE.md and test/tidy.ts first`]
     return members.length > MAX_ROOM_FILES ? [`${folder}: ${members.length} files, at most ${MAX_ROOM_FILES}`] : []
   })
@@ -251,13 +277,15 @@ function wrongDirection(room: string, path: string): string | null {
   const target = roomOf(path)
   if (target === null) return `imports ${path}, which is not part of the house`
   if (room === ROOT || target === room) return null
-  const allowed = ROOMS[room] ?? []
-  return allowed.includes(target) || allowed.includes(path.replace('src/', '')) ? null : `${room} may not import ${path.replace('src/', '')}`
+  const allowed = [room, ...(ROOMS[room] ?? [])]
+  const isInside = target.includes('/') && !target.startsWith('engine/') && allowed.includes(houseOf(target))
+  return isInside || allowed.includes(target) || allowed.includes(path.replace('src/', '')) ? null : `${room} may not import ${path.replace('src/', '')}`
 }
 
 function wrongPackage(room: string, name: string): string | null {
-  if (PURE_ROOMS.includes(room) && name.startsWith('node:')) return `${name} in a pure room`
-  return BARE_ROOMS.includes(room) ? `${name}: this room needs no packages` : null
+  if (PURE_ROOMS.includes(houseOf(room)) && name.startsWith('node:')) return `${name} in a pure room`
+  if (room === 'sdk' && name.startsWith('node:')) return `${name}: the SDK runs in browsers and workers too`
+  return BARE_ROOMS.includes(houseOf(room)) ? `${name}: this room needs no packages` : null
 }
 
 /** Rings at run time; types of one thing may know each other. */

@@ -4,7 +4,10 @@
  *   EARSHOT_CALLBACK_SECRET=whsec_… node examples/node/callback-receiver.mjs [PORT]        default port 8090; 0: any
  *
  * Then add to POST …/Calls/connect or …/Legs: StatusCallback=http://127.0.0.1:8090/ (and allow 127.0.0.1 in callbacks.allow).
- * The secret is callbackSecret of the account. Node 18 or later.
+ * The secret is callbackSecret of the account, or what `earshot secrets rotate` printed. Node 18 or later.
+ *
+ * To change it, give both for a while, the order does not matter: EARSHOT_CALLBACK_SECRET='whsec_NEW whsec_OLD'. Earshot, for its part, signs
+ * with both for 24 hours after a rotation, so that either side may go first.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { createServer } from 'node:http'
@@ -16,12 +19,12 @@ const MAX_BODY_BYTES = 64 * 1024
 /** A callback may come again: a 200 that got lost, a restart. Its id stays the same. */
 const MAX_REMEMBERED = 10_000
 
-const secret = process.env.EARSHOT_CALLBACK_SECRET ?? ''
-if (!/^whsec_[A-Za-z0-9+/]+=*$/.test(secret)) {
+const secrets = (process.env.EARSHOT_CALLBACK_SECRET ?? '').split(' ').filter((text) => text !== '')
+if (secrets.length === 0 || !secrets.every((secret) => /^whsec_[A-Za-z0-9+/]+=*$/.test(secret))) {
   console.error('EARSHOT_CALLBACK_SECRET is missing: the callbackSecret of the account, whsec_…')
   process.exit(2)
 }
-const key = Buffer.from(secret.slice('whsec_'.length), 'base64')
+const keys = secrets.map((secret) => Buffer.from(secret.slice('whsec_'.length), 'base64'))
 const seen = new Set()
 
 /**
@@ -32,13 +35,13 @@ function isGenuine(headers, body, now = Date.now()) {
   const id = String(headers['webhook-id'] ?? '')
   const timestamp = String(headers['webhook-timestamp'] ?? '')
   if (id === '' || !/^\d{1,12}$/.test(timestamp) || Math.abs(now / 1000 - Number(timestamp)) > TOLERANCE_S) return false
-  const expected = createHmac('sha256', key).update(`${id}.${timestamp}.`).update(body).digest()
-  // Several signatures, separated by blanks, while a secret is being changed.
+  const expected = keys.map((key) => createHmac('sha256', key).update(`${id}.${timestamp}.`).update(body).digest())
+  // Several signatures, separated by blanks, while a secret is being changed: one that is ours is enough.
   return String(headers['webhook-signature'] ?? '')
     .split(' ')
     .filter((signature) => signature.startsWith('v1,'))
     .map((signature) => Buffer.from(signature.slice('v1,'.length), 'base64'))
-    .some((given) => given.length === expected.length && timingSafeEqual(given, expected))
+    .some((given) => expected.some((own) => given.length === own.length && timingSafeEqual(given, own)))
 }
 
 /** Fields by name, from JSON or multipart/form-data, whichever StatusCallbackContentType asked for. */

@@ -3,7 +3,10 @@
     EARSHOT_CALLBACK_SECRET=whsec_... python3 examples/python/callback_receiver.py [PORT]        default port 8090; 0: any
 
 Then add to POST .../Calls/connect or .../Legs: StatusCallback=http://127.0.0.1:8090/ (and allow 127.0.0.1 in callbacks.allow).
-The secret is callbackSecret of the account. Python 3.8 or later.
+The secret is callbackSecret of the account, or what `earshot secrets rotate` printed. Python 3.8 or later.
+
+To change it, give both for a while, the order does not matter: EARSHOT_CALLBACK_SECRET='whsec_NEW whsec_OLD'. Earshot, for its part, signs
+with both for 24 hours after a rotation, so that either side may go first.
 """
 
 import base64
@@ -24,10 +27,10 @@ MAX_BODY_BYTES = 64 * 1024
 # A callback may come again: a 200 that got lost, a restart. Its id stays the same.
 MAX_REMEMBERED = 10_000
 
-SECRET = os.environ.get("EARSHOT_CALLBACK_SECRET", "")
-if not SECRET.startswith("whsec_"):
+SECRETS = os.environ.get("EARSHOT_CALLBACK_SECRET", "").split()
+if not SECRETS or not all(secret.startswith("whsec_") for secret in SECRETS):
     raise SystemExit("EARSHOT_CALLBACK_SECRET is missing: the callbackSecret of the account, whsec_...")
-KEY = base64.b64decode(SECRET[len("whsec_") :] + "==")
+KEYS = [base64.b64decode(secret[len("whsec_") :] + "==") for secret in SECRETS]
 seen = {}
 
 
@@ -40,10 +43,10 @@ def is_genuine(headers, body, now=None):
     if abs((time.time() if now is None else now) - int(timestamp)) > TOLERANCE_S:
         return False
     signed = f"{identity}.{timestamp}.".encode() + body
-    expected = "v1," + base64.b64encode(hmac.new(KEY, signed, hashlib.sha256).digest()).decode()
-    # Several signatures, separated by blanks, while a secret is being changed.
+    expected = ["v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode() for key in KEYS]
+    # Several signatures, separated by blanks, while a secret is being changed: one that is ours is enough.
     given = headers.get("webhook-signature", "").split(" ")
-    return any(hmac.compare_digest(each.encode(), expected.encode()) for each in given)
+    return any(hmac.compare_digest(each.encode(), own.encode()) for each in given for own in expected)
 
 
 def fields_of(content_type, body):

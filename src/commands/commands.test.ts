@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { createSocket } from 'node:dgram'
-import { access, chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { access, chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { openTestDatabase, silent } from '../../test/database.ts'
+import { openTestDatabase, silent, type TestDatabase, usualServer } from '../../test/database.ts'
 import { eventually } from '../../test/eventually.ts'
 import { freePort } from '../../test/free-port.ts'
 import { sampleCall, sampleCallback } from '../../test/sample-calls.ts'
@@ -16,6 +16,8 @@ import { makeLog } from '../log.ts'
 import { startHouse } from '../main.ts'
 import { saveCall } from '../store/calls.ts'
 import { openBeside } from '../store/database.ts'
+import { savePause } from '../store/outbox/pauses.ts'
+import { fingerprintOf, isSecret, newSecret } from '../webhooks/signature.ts'
 
 const NUMBER = '+919876543210'
 const T0 = Date.UTC(2026, 1, 3, 4, 5, 6)
@@ -50,8 +52,11 @@ async function earshot(...args: readonly string[]): Promise<Said> {
   return { code, out: out.join('\n'), err, json: () => JSON.parse(out.join('\n')) }
 }
 
-describe('commands on the embedded database of a server', () => {
+describe(`commands on the database of a server (${usualServer()})`, () => {
   let place: string
+  /** Null when it has one of its own. */
+  let given: TestDatabase | null
+  let data: string
   let file: string
   let stop: () => Promise<void>
   const received: string[] = []
@@ -66,6 +71,8 @@ describe('commands on the embedded database of a server', () => {
   before(async () => {
     place = await mkdtemp(join(tmpdir(), 'earshot-commands-'))
     await chmod(place, 0o711)
+    given = usualServer() === 'embedded' ? null : await openTestDatabase()
+    data = given?.url ?? join(place, 'data')
     await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve))
     const url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/hook?secret=1`
     callbacks = [sampleCallback({ callId: live.id, url }), sampleCallback({ callId: live.id, url }), sampleCallback({ url: 'http://192.0.2.1/x' })]
@@ -74,21 +81,25 @@ describe('commands on the embedded database of a server', () => {
     const rtp = 20_000 + 2 * Math.floor(Math.random() * 9_000)
     await writeFile(
       file,
-      `http: {port: ${http}}\nsip: {port: ${sip}}\nrtp: {portMin: ${rtp}, portMax: ${rtp + 998}}\ncallbacks: {allow: [127.0.0.1]}
+      `data: "${data}"\nhttp: {port: ${http}}\nsip: {port: ${sip}}\nrtp: {portMin: ${rtp}, portMax: ${rtp + 998}}\ncallbacks: {allow: [127.0.0.1]}
 accounts:\n  - sid: acme\n    keys: [{key: k, token: 0123456789abcdef}]\n    agents: [{name: anna, password: p}]\n`,
     )
     const house = await startHouse(loadConfig(file, {}), makeLog({ level: 'error', plain: false, write: () => {} }))
     stop = () => house.stop()
-    const database = await openBeside({ data: join(place, 'data'), log: silent, migrates: false })
+    const database = await openBeside({ data, log: silent, migrates: false })
     await database.transaction(async (sql) => {
       await saveCall(sql, { call: older, node: 'n', callbacks: [], idempotency: null })
       await saveCall(sql, { call: live, node: 'n', callbacks, idempotency: null })
-      await sql.query(`update callback set state = 'parked', settled_at = $1, attempts = 7, last_status = 500, last_error = $2`, [new Date(T0), `no ${NUMBER}`])
+      await sql.query(`update callback set state = 'parked', settled_at = $1, attempts = 7, last_status = 500, last_error = $2`, [
+        new Date(T0),
+        `no ${NUMBER}`,
+      ])
     })
     await database.close()
   })
   after(async () => {
     await stop()
+    await given?.close()
     receiver.close()
     await rm(place, { recursive: true, force: true, maxRetries: 5 })
   })
@@ -154,7 +165,8 @@ accounts:\n  - sid: acme\n    keys: [{key: k, token: 0123456789abcdef}]\n    age
   })
 
   test('replay is for named ones or for all, not for both or none', async () => {
-    for (const args of [[], ['x', '--all'], ['x', '--account', 'acme']]) assert.equal((await earshot('callbacks', 'replay', ...args, '-c', file)).code, 1)
+    for (const args of [[], ['x', '--all'], ['x', '--account', 'acme']])
+      assert.equal((await earshot('callbacks', 'replay', ...args, '-c', file)).code, 1)
   })
 
   test('a replayed callback is sent by the running server; one that is not parked is refused by name', async () => {
@@ -174,21 +186,79 @@ accounts:\n  - sid: acme\n    keys: [{key: k, token: 0123456789abcdef}]\n    age
     assert.ok((await earshot('callbacks', 'list', '-c', file)).out.includes(unreachable), 'another receiver’s stays parked')
   })
 
+  test('callbacks list can be asked for one call', async () => {
+    const { json } = await earshot('callbacks', 'list', '--state', 'all', '--call', live.id, '-c', file, '--json')
+    assert.deepEqual(new Set((json() as { callbacks: { call: string }[] }).callbacks.map(({ call }) => call)), new Set([live.id]))
+    assert.equal((await earshot('callbacks', 'list', '--state', 'all', '--call', 'nobody', '-c', file)).out, 'No callbacks.')
+  })
+
+  test('callbacks receivers tells which receivers are left alone, since when, and what waits for them', async () => {
+    assert.equal((await earshot('callbacks', 'receivers', '-c', file)).out, 'No receiver is paused.')
+    const pause = { receiver: 'https://down.example', since: T0, until: T0 + 10_000, probes: 1, lastError: `no answer to ${NUMBER}` }
+    const database = await openBeside({ data: join(place, 'data'), log: silent, migrates: false })
+    await savePause(database.sql, 'elsewhere', pause.receiver, pause)
+    const { out } = await earshot('callbacks', 'receivers', '-c', file)
+    assert.match(
+      out,
+      /^RECEIVER +DOWN SINCE +NEXT TRY +TRIES +WAITING +LAST ERROR\nhttps:\/\/down\.example +2026-02-03T04:05:06Z +2026-02-03T04:05:16Z +1 +0 +no answer to \+91\*{5}210$/,
+    )
+    assert.match((await earshot('callbacks', 'receivers', '-c', file, '--json')).out, /"receiver": "https:\/\/down\.example"/)
+    await savePause(database.sql, 'elsewhere', pause.receiver, null)
+    await database.close()
+  })
+
+  test('[C28] secrets rotate prints the new secret once, alone on stdout; show tells only how to know it', async () => {
+    const before = await earshot('secrets', 'show', '--account', 'acme', '-c', file)
+    assert.match(before.out, /^account: +acme\nkeptIn: +data\nfingerprint: +[0-9a-f]{12}\nmadeAt: +20/)
+    const rotated = await earshot('secrets', 'rotate', '--account', 'acme', '-c', file, '--keep-hours', '2')
+    assert.equal(rotated.code, 0)
+    assert.ok(isSecret(rotated.out), 'nothing else, so that it can be piped')
+    assert.match(rotated.err.join(), /^note: the new secret of acme, shown this once; the old one signs as well until 20\d\d-\d\d-\d\dT/)
+    const after = (await earshot('secrets', 'show', '--account', 'acme', '-c', file, '--json')).json() as Readonly<Record<string, string>>
+    assert.equal(after.fingerprint, fingerprintOf(rotated.out))
+    assert.ok(before.out.includes(after.previous ?? 'missing'))
+    const leaked = await earshot('secrets', 'rotate', '--account', 'acme', '-c', file, '--keep-hours', '0', '--json')
+    assert.ok(isSecret((leaked.json() as { secret: string }).secret))
+    assert.equal(((await earshot('secrets', 'show', '--account', 'acme', '-c', file, '--json')).json() as { previous: null }).previous, null)
+  })
+
+  test('secrets are of an account in the configuration, and kept for whole hours up to a month', async () => {
+    assert.match((await earshot('secrets', 'show', '--account', 'nobody', '-c', file)).err[0] ?? '', /^no account nobody in /)
+    for (const hours of ['721', '-1', 'x', '1.5'])
+      assert.equal((await earshot('secrets', 'rotate', '--account', 'acme', '-c', file, '--keep-hours', hours)).code, 1)
+    assert.equal((await earshot('secrets', 'rotate', '-c', file)).code, 1)
+  })
+
+  test('[C28] a secret that the configuration names is not rotated by command, and the sentence says how else', async () => {
+    const fixed = join(place, 'fixed.yaml')
+    await writeFile(fixed, (await readFile(file, 'utf8')).replace('sid: acme', `sid: acme\n    callbackSecret: [${newSecret()}, ${newSecret()}]`))
+    const { code, out, err } = await earshot('secrets', 'rotate', '--account', 'acme', '-c', fixed)
+    assert.deepEqual([code, out, err.length], [1, '', 1])
+    assert.match(err[0] ?? '', /^the secret of acme is in .*: write callbackSecret: \[NEW, OLD\] there and start the server again/)
+    assert.match((await earshot('secrets', 'show', '--account', 'acme', '-c', fixed)).out, /keptIn: +configuration[^]*previous: +[0-9a-f]{12}/)
+  })
+
   test('doctor finds ports and data in the hands of the running server, and nothing wrong', async () => {
     const { code, json } = await earshot('doctor', '-c', file, '--json')
     const told = json() as { ok: boolean; checks: { check: string; state: string; says: string }[] }
     assert.deepEqual([code, told.ok], [0, true])
     const says = (name: string): string => told.checks.find((check) => check.check === name)?.says ?? ''
     for (const port of ['http port', 'sip udp port', 'sip tcp port']) assert.match(says(port), /is held by a running Earshot/)
-    assert.match(says('data folder'), /in use by the running Earshot/)
-    assert.match(says('database'), /\(embedded\) answers; the tables are up to date/)
+    if (given === null) assert.match(says('data folder'), /in use by the running Earshot/)
+    assert.match(says('database'), given ? /answers; the tables are up to date/ : /\(embedded\) answers; the tables are up to date/)
     assert.equal(told.checks.find((check) => check.check === 'advertised address')?.state, 'warning')
   })
 
   test('without the server the commands start the database for themselves, and stop it again', async () => {
     await stop()
+    // Of a database server it is known by the last heartbeat that nobody runs on it any more.
+    await given?.database.sql.query(`update node set beat_at = beat_at - interval '1 minute'`)
     assert.match((await earshot('calls', 'show', older.id, '-c', file)).out, /completed/)
-    assert.deepEqual((await earshot('callbacks', 'replay', '--all', '-c', file, '--json')).json(), { replayed: 1, refused: [], sent: 'at the next start' })
+    assert.deepEqual((await earshot('callbacks', 'replay', '--all', '-c', file, '--json')).json(), {
+      replayed: 1,
+      refused: [],
+      sent: 'at the next start',
+    })
     assert.equal((await earshot('migrate', '-c', file)).out, 'The tables are up to date; nothing was changed.')
     const { code, out } = await earshot('doctor', '-c', file)
     assert.equal(code, 0, out)
@@ -217,7 +287,7 @@ describe('commands on data that is not as it should be', () => {
     assert.match(err.join('\n'), /^there is no data in .*fresh yet; earshot serve or earshot migrate makes it$/)
     assert.match((await earshot('doctor', '-c', file)).out, /^ok +database +PostgreSQL \d+ is here and runs/m)
     await assert.rejects(access(join(place, 'fresh')))
-    assert.match((await earshot('migrate', '-c', file, '--json')).out, /"made": \[\s*"001-calls"/)
+    assert.match((await earshot('migrate', '-c', file, '--json')).out, /"made": \[\s*"001-calls",\s*"004-keys"/)
     assert.equal((await earshot('calls', 'list', '-c', file)).out, 'No calls yet.')
   })
 
@@ -226,13 +296,16 @@ describe('commands on data that is not as it should be', () => {
     try {
       const file = await configured(`sip: {port: 0}\ndata: "${opened.url.replace('@/', '@localhost/')}"\n`)
       const { sql } = opened.database
-      const tables = ['call', 'leg', 'callback', 'idempotency', 'node', 'callback_secret']
+      const tables = ['call', 'leg', 'callback', 'idempotency', 'node', 'callback_secret', 'callback_pause']
       await sql.query(`drop table ${tables.join(', ')}, migration`)
-      assert.match((await earshot('callbacks', 'list', '-c', file)).err.join(), /not up to date \(001-calls missing\); run: earshot migrate --config/)
+      assert.match(
+        (await earshot('callbacks', 'list', '-c', file)).err.join(),
+        /not up to date \(001-calls, 002-callbacks.* missing\); run: earshot migrate --config/,
+      )
       const { code, out } = await earshot('doctor', '-c', file)
-      assert.match(out, /^warning +database .*lack 001-calls\n +→ The next start makes them/m)
+      assert.match(out, /^warning +database .*lack 001-calls.*\n +→ The next start makes them/m)
       assert.equal(code, 0)
-      assert.equal((await earshot('migrate', '-c', file)).out, 'Made 001-calls. The tables are up to date.')
+      assert.match((await earshot('migrate', '-c', file)).out, /^Made 001-calls, 002-callbacks.*\. The tables are up to date\.$/)
       assert.equal((await earshot('callbacks', 'list', '-c', file)).out, 'No parked callbacks.')
       await sql.query(`insert into migration (name, timestamp) values ('999-later', '')`)
       for (const command of [['calls', 'list'], ['migrate']])
@@ -258,7 +331,9 @@ describe('commands on data that is not as it should be', () => {
     const operator = createSocket('udp4').on('message', (bytes, from) => operator.send(replyTo(bytes.toString(), 405), from.port, from.address))
     const strict = createSocket('udp4').on('message', (bytes, from) => strict.send(replyTo(bytes.toString(), 401), from.port, from.address))
     const deaf = createSocket('udp4')
-    const bound = await Promise.all([held, operator, deaf, strict].map((socket) => new Promise<number>((done) => socket.bind(0, '127.0.0.1', () => done(socket.address().port)))))
+    const bound = await Promise.all(
+      [held, operator, deaf, strict].map((socket) => new Promise<number>((done) => socket.bind(0, '127.0.0.1', () => done(socket.address().port)))),
+    )
     const file = await configured(`sip: {port: ${bound[0]}, advertise: 203.0.113.9}
 data: postgres://127.0.0.1:1/x
 callbacks: {allow: ["0.0.0.0/0"]}
@@ -300,7 +375,20 @@ trunks:
 })
 
 test('every command’s help has an example or says how it ends', async () => {
-  for (const command of ['doctor', 'calls', 'calls list', 'calls show', 'callbacks', 'callbacks list', 'callbacks replay', 'migrate']) {
+  for (const command of [
+    'doctor',
+    'calls',
+    'calls list',
+    'calls show',
+    'callbacks',
+    'callbacks list',
+    'callbacks replay',
+    'callbacks receivers',
+    'secrets',
+    'secrets show',
+    'secrets rotate',
+    'migrate',
+  ]) {
     const { code, out } = await earshot(...command.split(' '), '--help')
     assert.equal(code, 0)
     assert.match(out, /\$ earshot|Exit code 0/, command)

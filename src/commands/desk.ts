@@ -26,7 +26,12 @@ const MAX_CELL = 120
 export function columns(head: readonly string[], rows: readonly (readonly string[])[]): readonly string[] {
   const all = [head, ...rows].map((row) => row.map(plain))
   const widths = head.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)))
-  return all.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(GAP).trimEnd())
+  return all.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join(GAP)
+      .trimEnd(),
+  )
 }
 
 /** Text of strangers on a terminal: one line, no control characters, not endless. */
@@ -53,7 +58,16 @@ export function quietLog(desk: Pick<Desk, 'err'>): Log {
 }
 
 /** A server that is not there, not found, or says no to the login or the database (SQLSTATE). */
-const DATABASE_CODES: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EHOSTUNREACH', '28P01', '28000', '3D000'])
+const DATABASE_CODES: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  '28P01',
+  '28000',
+  '3D000',
+])
 
 /** The error and what lies under it, outermost first. */
 export function causes(error: unknown): readonly Error[] {

@@ -1,18 +1,14 @@
 /** The operator's commands as flags and help; what does the work is imported when one of them runs. */
-import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { Command } from 'commander'
+import { addKeyCommands } from './access/menu.ts'
+import type { BackupOptions, RestoreOptions } from './backup.ts'
 import type { Desk } from './desk.ts'
-import type { CallbackListOptions, CallListOptions, RecordOptions, ReplayOptions } from './records.ts'
+import { addCallbackCommands } from './callbacks-menu.ts'
+import { count, DATABASE_HELP, DEFAULT_LIMIT, MOST } from './flags.ts'
+import type { RecordOptions } from './opening.ts'
+import type { CallListOptions } from './records.ts'
 
 const DEFAULT_CONFIG = 'earshot.yaml'
-/** What `MAX_LISTED` is, which is not imported for the sake of a help text. */
-const MOST = 100
-const DEFAULT_LIMIT = 20
-
-const DATABASE_HELP = `
-It works beside a running server and without one: then an embedded database is started for as long as it takes.
-Numbers, names and addresses are masked (+91*****210, https://host) unless --full is given.
-Exit code 0; 1 when something is wrong or not found, in one line on stderr that says what to change.`
-
 const DOCTOR_HELP = `
 Looks at: configuration, ports, advertised address, open files, clock, data, database, trunks (an OPTIONS request to each),
 callback addresses, what may be dialled. Nothing is changed; a port that a running Earshot holds is in order.
@@ -22,23 +18,24 @@ Examples:
   $ earshot doctor --config /etc/earshot.yaml
   $ earshot doctor --json | jq -r '.checks[] | select(.state != "ok") | .change'`
 
+const BACKUP_HELP = `
+All records in one file, as they are at one moment; a running server goes on meanwhile. The file holds numbers and secrets in full.
+
+Examples:
+  $ earshot backup --to /backup/earshot-$(date +%F).gz
+  $ earshot restore --from /backup/earshot-2026-11-26.gz --config new.yaml`
+
+const RESTORE_HELP = `
+Into an empty database only, all of it or nothing. The file may come from the embedded database or from a PostgreSQL server, whichever
+this one is; it must have been made by the same version of Earshot. Calls that were live are closed as failed by the next start.`
+
 const CALLS_HELP = `
 Examples:
   $ earshot calls list --live                     what goes on now
   $ earshot calls list --limit 100 --json --full  the newest hundred, for a program
   $ earshot calls show CALL                       one call and its legs`
 
-const CALLBACKS_HELP = `
-A callback that nobody accepted is parked: kept, and not tried again until it is replayed.
-
-Examples:
-  $ earshot callbacks list                                        what is parked
-  $ earshot callbacks list --state pending                        what waits for its next attempt
-  $ earshot callbacks show CALLBACK --full                        the whole address, and the body
-  $ earshot callbacks replay CALLBACK …                           once more from the beginning of the schedule
-  $ earshot callbacks replay --all --receiver https://example.com all that this receiver has missed`
-
-/** Adds `doctor`, `calls`, `callbacks` and `migrate`; each says its exit code to `done`. */
+/** Adds `doctor`, `calls`, `callbacks`, `secrets`, `keys`, `backup`, `restore` and `migrate`; each says its exit code to `done`. */
 export function addOperatorCommands(earshot: Command, desk: Desk, done: (code: number) => void): void {
   const add = (parent: Command, name: string, description: string): Command =>
     parent
@@ -48,7 +45,7 @@ export function addOperatorCommands(earshot: Command, desk: Desk, done: (code: n
       .option('--json', 'one JSON document on stdout, for programs', false)
   add(earshot, 'doctor', 'look for what keeps a server from working, and say what to change')
     .addHelpText('after', DOCTOR_HELP)
-    .action(async (options: RecordOptions) => done(await (await import('./doctor.ts')).doctor(desk, options)))
+    .action(async (options: RecordOptions) => done(await (await import('./doctor/doctor.ts')).doctor(desk, options)))
   const records = () => import('./records.ts')
 
   const calls = earshot.command('calls').description('calls on record, live ones included').addHelpText('after', CALLS_HELP)
@@ -65,33 +62,19 @@ export function addOperatorCommands(earshot: Command, desk: Desk, done: (code: n
     .addHelpText('after', DATABASE_HELP)
     .action(async (id: string, options: RecordOptions & { full: boolean }) => done(await (await records()).callsShow(desk, id, options)))
 
-  const callbacks = earshot.command('callbacks').description('callbacks: what is parked or waits, and once more').addHelpText('after', CALLBACKS_HELP)
-  const filtered = (command: Command): Command =>
-    command.option('--account <sid>', 'only of this account').option('--receiver <origin>', 'only those to this address, e.g. https://example.com:8443')
-  filtered(add(callbacks, 'list', 'callbacks of one state, the newest first'))
-    .addOption(new Option('--state <state>', 'which').choices(['parked', 'pending', 'delivered', 'all']).default('parked'))
-    .option('-n, --limit <count>', `so many at most, 1 to ${MOST}`, count, DEFAULT_LIMIT)
-    .option('--full', 'whole addresses', false)
-    .addHelpText('after', DATABASE_HELP)
-    .action(async (options: CallbackListOptions) => done(await (await records()).callbacksList(desk, options)))
-  add(callbacks, 'show', 'one callback')
-    .argument('<callback>', 'its id, which receivers get as webhook-id')
-    .option('--full', 'whole addresses, and the body', false)
-    .addHelpText('after', DATABASE_HELP)
-    .action(async (id: string, options: RecordOptions & { full: boolean }) => done(await (await records()).callbacksShow(desk, id, options)))
-  filtered(add(callbacks, 'replay', 'send parked callbacks again, from the beginning of their schedule'))
-    .argument('[callbacks...]', 'ids')
-    .option('--all', 'every parked one', false)
-    .addHelpText('after', CALLBACKS_HELP)
-    .action(async (ids: string[], options: ReplayOptions) => done(await (await records()).callbacksReplay(desk, ids, options)))
+  addCallbackCommands(earshot, add, desk, done)
+  addKeyCommands(earshot, add, desk, done)
+  const backups = () => import('./backup.ts')
+  add(earshot, 'backup', 'write all records into a file')
+    .requiredOption('--to <file>', 'a file that is not there yet')
+    .addHelpText('after', BACKUP_HELP)
+    .action(async (options: BackupOptions) => done(await (await backups()).backup(desk, options)))
+  add(earshot, 'restore', 'fill an empty database from such a file')
+    .requiredOption('--from <file>', 'a file that earshot backup has written')
+    .addHelpText('after', RESTORE_HELP)
+    .action(async (options: RestoreOptions) => done(await (await backups()).restore(desk, options)))
 
   add(earshot, 'migrate', 'bring the tables of the database up to date, as every start does')
     .addHelpText('after', '\nExample, before a new version is started:\n  $ earshot migrate --config /etc/earshot.yaml')
     .action(async (options: RecordOptions) => done(await (await records()).migrate(desk, options)))
-}
-
-function count(text: string): number {
-  const value = Number(text)
-  if (!/^\d+$/.test(text) || value < 1 || value > MOST) throw new InvalidArgumentError(`write a number from 1 to ${MOST}.`)
-  return value
 }

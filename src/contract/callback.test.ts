@@ -190,3 +190,10 @@ test('[C32] a party that was never dialled is "null" in the end, and supervisors
     { OnCallDuration: 0, Status: 'null', AnsweredBy: 'NotSure' },
   ])
 })
+
+test('[C30] [C32] the terminal callback of a recorded call names its recording; any other says nothing', () => {
+  const recorded = { ...endedCall, sound: { ...endedCall.sound, recording: 'dual' as const, recordedFrom: 1 } }
+  assert.equal(callBody(recorded, 'terminal').RecordingUrl, `/v1/Accounts/${recorded.accountId}/Recordings/${recorded.id}.wav`)
+  assert.equal(callBody(recorded, 'answered').RecordingUrl, '')
+  assert.equal(callBody(endedCall, 'terminal').RecordingUrl, '')
+})

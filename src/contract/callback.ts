@@ -4,17 +4,19 @@
  * The call's callback always has the extended keys. The vendor sends only four of them when no event list was given; the
  * others are additions that its clients ignore, and one shape is easier to rely on than two.
  */
-import { type Call, conversationMs } from '../domain/call.ts'
-import { type CallbackContentType, type CallbackEvent, isConversation, type Leg, onCallMs } from '../domain/leg.ts'
+import { type Call, conversationMs, parties } from '../domain/call.ts'
+import { type CallbackContentType, type CallbackEvent, type Leg, onCallMs } from '../domain/leg.ts'
 import { wireDate } from './dates.ts'
 import { addressOut } from './numbers.ts'
-import { accountNumber, wholeSeconds } from './resources.ts'
+import { accountNumber, recordingUrl, wholeSeconds } from './resources.ts'
 
 export interface CallbackOptions {
   /** IANA name of the account's zone. */
   readonly timeZone: string
   /** Separates the parts of a multipart body: `[A-Za-z0-9-]`, unguessable, 16 to 70 characters. */
   readonly boundary: string
+  /** As in `ResourceOptions`. */
+  readonly publicUrl?: string
 }
 
 export interface CallbackBody {
@@ -73,7 +75,7 @@ export function callCallback(call: Call, event: CallbackEvent, options: Callback
     EndTime: ended === null ? '' : date(ended.endedAt),
     Direction: call.direction,
     ConversationDuration: ended === null ? 0 : wholeSeconds(conversationMs(call, ended.endedAt)),
-    RecordingUrl: '',
+    RecordingUrl: (ended === null ? null : recordingUrl(call, options.publicUrl)) ?? '',
     CustomField: call.customField ?? '',
     Legs: partiesOf(call, event),
   }
@@ -81,7 +83,7 @@ export function callCallback(call: Call, event: CallbackEvent, options: Callback
 }
 
 function partiesOf(call: Call, event: CallbackEvent): readonly Readonly<Record<string, Scalar>>[] {
-  const legs = call.legs.filter(isConversation)
+  const legs = parties(call)
   return Array.from({ length: Math.max(PARTIES, legs.length) }, (_, n) => {
     const leg = legs[n]
     return {

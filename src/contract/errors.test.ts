@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { XMLParser } from 'fast-xml-parser'
 import { example } from '../../test/data/contract/sample-call.ts'
+import { SCOPES } from '../domain/account/rights.ts'
 import { DOMAIN_ERRORS, DomainError } from '../domain/errors.ts'
 import { domainError, errorResource, httpError, type HttpErrorCode } from './errors.ts'
 import { rendered } from './xml.ts'
@@ -46,13 +47,22 @@ test('[C10] each refusal of the domain has its status', () => {
     ['call-not-in-progress', 404],
     ['leg-not-found', 404],
     ['call-not-found', 404],
+    ['recording-not-found', 404],
     ['invalid-parameter', 400],
     ['destination-not-allowed', 403],
     ['too-many-monitors', 403],
     ['too-many-legs', 403],
     ['right-missing', 403],
+    ['key-not-found', 404],
+    ['key-not-active', 409],
+    ['key-configured', 409],
+    ['too-many-keys', 403],
     ['idempotency-mismatch', 409],
+    ['callback-not-found', 404],
+    ['callback-not-parked', 409],
+    ['secret-configured', 409],
     ['draining', 503],
+    ['busy', 503],
   ])
 })
 
@@ -60,13 +70,20 @@ test('[C10] every 403 says which right or limit it is about', () => {
   const messages = DOMAIN_ERRORS.map((code) => domainError(new DomainError(code)))
     .filter(({ status }) => status === 403)
     .map(({ message }) => message)
-  assert.equal(new Set(messages).size, 4)
+  assert.equal(new Set(messages).size, 5)
 })
 
 test('[C10] the detail of a refusal is for the log, not for the caller', () => {
   for (const code of DOMAIN_ERRORS.filter((other) => other !== 'invalid-parameter')) {
     assert.ok(!domainError(new DomainError(code, '+919876543210')).message.includes('9876'), code)
   }
+})
+
+test('[C10] a missing right is named by its scope, and by nothing else', () => {
+  for (const scope of SCOPES)
+    assert.equal(domainError(new DomainError('right-missing', scope)).message, `Your API key does not have the right to do this: ${scope}`)
+  for (const other of ['', 'agents', 'calls', 'client:priya'])
+    assert.equal(domainError(new DomainError('right-missing', other)).message, 'Your API key does not have the right to do this')
 })
 
 test('[C10] each refusal of HTTP has its status', () => {

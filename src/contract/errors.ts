@@ -4,6 +4,7 @@
  *
  * The vendor's envelope says `Status`; in its two documented 404s of this API it says `Code`, and so do we in exactly those.
  */
+import { SCOPES } from '../domain/account/rights.ts'
 import { DOMAIN_ERRORS, type DomainError, type DomainErrorCode } from '../domain/errors.ts'
 import type { WireObject } from './xml.ts'
 
@@ -36,13 +37,22 @@ const DOMAIN: Readonly<Record<DomainErrorCode, (detail: string) => WireError>> =
   'call-not-in-progress': () => documented404('Given callSID is not in-progress'),
   'leg-not-found': () => documented404('Given legSID does not exist. Please check the legSID passed'),
   'call-not-found': () => status(404, 'Given callSID does not exist. Please check the callSID passed'),
+  'recording-not-found': () => status(404, 'Given call has no recording'),
   'invalid-parameter': (name) => status(400, `Invalid Parameter: ${name} is missing or invalid`),
   'destination-not-allowed': () => status(403, 'Call cannot be made: your account may not dial this destination'),
   'too-many-monitors': () => status(403, 'Leg cannot be created: the call already has as many monitor legs as your account allows'),
   'too-many-legs': () => status(403, 'Leg cannot be created: the call already has as many legs as are allowed'),
-  'right-missing': () => status(403, 'Your API key does not have the right to do this'),
+  'right-missing': (right) => status(403, `Your API key does not have the right to do this${isScope(right) ? `: ${right}` : ''}`),
+  'key-not-found': () => status(404, 'Given KeySid does not exist. Please check the KeySid passed'),
+  'key-not-active': () => status(409, 'Key cannot be rotated: it has expired or was revoked'),
+  'key-configured': () => status(409, 'Key cannot be changed here: it is kept in the configuration of the server'),
+  'too-many-keys': () => status(403, 'Key cannot be created: your account already has as many active keys as are allowed'),
   'idempotency-mismatch': () => status(409, 'Idempotency-Key was already used with another request'),
+  'callback-not-found': () => status(404, 'Given callbackSID does not exist. Please check the callbackSID passed'),
+  'callback-not-parked': () => status(409, 'Callback cannot be replayed: only a parked one can'),
+  'secret-configured': () => status(409, 'Callback secret cannot be rotated: the configuration of the server names it'),
   draining: () => status(503, 'Service Unavailable'),
+  busy: () => status(503, 'Service Unavailable'),
 }
 
 const HTTP: Readonly<Record<HttpErrorCode, WireError>> = {
@@ -69,7 +79,10 @@ export const errorOf = (code: ErrorCode, detail = ''): WireError => (isOfHttp(co
 
 const isOfHttp = (code: ErrorCode): code is HttpErrorCode => Object.hasOwn(HTTP, code)
 
-/** The spelling of a refusal. Only `invalid-parameter` shows its detail: it is the vendor's own name of a parameter. */
+/** One of a handful of words that every developer may know; any other detail of a missing right is for the log. */
+const isScope = (right: string): boolean => SCOPES.some((scope) => scope === right)
+
+/** The spelling of a refusal. Its detail is shown where it is the API's own word: the name of a parameter, or of a scope. */
 export const domainError = (error: DomainError): WireError => DOMAIN[error.code](error.detail)
 
 /** @param incidentId For `internal`: what finds the error in the log. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { CallSound } from '../domain/commands.ts'
+import type { } from '../domain/commands.ts'
+import type { CallSound } from '../domain/sound.ts'
 import { DomainError } from '../domain/errors.ts'
 import { type Fields, fieldsFromJson } from './fields.ts'
 import { callIdIn, connectCommand, idempotencyKeyIn, legAction, legIdIn, monitorCommand } from './requests.ts'

@@ -6,9 +6,10 @@
  * parameters are looked at, also those that nothing makes use of in the request at hand.
  */
 import type * as z from 'zod'
-import type { CallSound, ConnectCommand, MonitorCommand } from '../domain/commands.ts'
+import type { ConnectCommand, MonitorCommand } from '../domain/commands.ts'
 import type { CallId, LegId } from '../domain/ids.ts'
 import type { CallbackContentType, CallbackEvent, Mode, Subscription } from '../domain/leg.ts'
+import type { CallSound } from '../domain/sound.ts'
 import type { Fields } from './fields.ts'
 import { parametersIn, SID } from './schemas/parameter.ts'
 import { CONNECT_PARAMETERS, LEG_ACTION_PARAMETERS, MONITOR_PARAMETERS, POST_HEADERS } from './schemas/requests.ts'

@@ -220,3 +220,23 @@ test('[C5] the same leg reads differently in another zone', () => {
   const leg = legResource(monitored, monitorLeg, 'created', { format: 'json', timeZone: 'UTC' }).Leg as WireObject
   assert.deepEqual([leg.DateCreated, leg.StartTime], ['2020-12-22 12:27:40', '2020-12-22 12:27:40'])
 })
+
+test('[C30] RecordingUrl is there when a recorded call has ended, under the address that callers use', () => {
+  const recorded = { ...endedCall, sound: { ...endedCall.sound, recording: 'single' as const, recordedFrom: 1 } }
+  const urlOf = (call: Call, options = {}): unknown => (callResource(call, { ...JSON_OPTIONS, ...options }, null).Call as WireObject).RecordingUrl
+  const path = `/v1/Accounts/${recorded.accountId}/Recordings/${recorded.id}.wav`
+  assert.equal(urlOf(recorded, { publicUrl: 'https://calls.example.com' }), `https://calls.example.com${path}`)
+  assert.equal(urlOf(recorded), path)
+  assert.equal(urlOf({ ...recorded, state: { status: 'live' } }), null)
+  assert.equal(urlOf({ ...recorded, sound: { ...recorded.sound, recordedFrom: null } }), null, 'the parties never heard each other')
+})
+
+test('[C30] [C31] of a first party that was rung several times the details show the last try, and the list of legs all', () => {
+  const [first, second] = endedCall.legs
+  assert(first && second)
+  const missed: Leg = { ...first, id: 'a'.repeat(32) as Leg['id'], state: { status: 'ended', endedAt: 1, answeredAt: null, cause: 'no-answer' } }
+  const call = { ...endedCall, legs: [missed, first, second] }
+  const { Details } = callResource(call, JSON_OPTIONS, { now: 0 }).Call as { Details: WireObject }
+  assert.deepEqual([Details.Leg1Status, Details.Leg2Status, (Details.Legs as WireObject[]).length], ['completed', 'completed', 2])
+  assert.equal((allLegs(call, JSON_OPTIONS).MetaData as WireObject).Total, 3)
+})

@@ -1,5 +1,5 @@
 /** Calls and legs as answers: key for key, in the vendor's order (contract C11 to C13, C16, C20, C21, C30, C31). */
-import { type Call, conversationMs } from '../domain/call.ts'
+import { type Call, conversationMs, parties } from '../domain/call.ts'
 import { isConversation, isLive, type Leg, onCallMs } from '../domain/leg.ts'
 import { wireDate } from './dates.ts'
 import { addressOut } from './numbers.ts'
@@ -9,6 +9,8 @@ export interface ResourceOptions {
   readonly format: Format
   /** IANA name of the account's zone. */
   readonly timeZone: string
+  /** Where callers reach the house, `https://host`, without a slash at the end; without it addresses begin with the path. */
+  readonly publicUrl?: string
 }
 
 /** What a single leg answers to; it decides the wrapper in JSON and what `Uri` names. */
@@ -27,13 +29,15 @@ export function activeLegs(call: Call, { format, timeZone }: ResourceOptions): W
 
 /** All legs of a call in order of creation, ended ones included (C31). There are few enough for one page. */
 export function allLegs(call: Call, { format, timeZone }: ResourceOptions): WireObject {
-  const legs = call.legs.map((leg): WireObject => ({
-    ...legFields(call, leg, timeZone),
-    StartTime: wireDate(leg.createdAt, timeZone),
-    EndTime: leg.state.status === 'ended' ? wireDate(leg.state.endedAt, timeZone) : null,
-    OnCallDuration: String(wholeSeconds(onCallMs(leg))),
-    Uri: `${callPath(call)}/Legs`,
-  }))
+  const legs = call.legs.map(
+    (leg): WireObject => ({
+      ...legFields(call, leg, timeZone),
+      StartTime: wireDate(leg.createdAt, timeZone),
+      EndTime: leg.state.status === 'ended' ? wireDate(leg.state.endedAt, timeZone) : null,
+      OnCallDuration: String(wholeSeconds(onCallMs(leg))),
+      Uri: `${callPath(call)}/Legs`,
+    }),
+  )
   return { MetaData: { Total: legs.length, Count: legs.length }, legs: asList(format, 'Leg', legs) }
 }
 
@@ -48,7 +52,7 @@ export function legResource(call: Call, leg: Leg, answer: LegAnswer, { format, t
 }
 
 /** What every answer about a leg begins with, in the vendor's order. */
-const legFields = (call: Call, leg: Leg, timeZone: string) => ({
+export const legFields = (call: Call, leg: Leg, timeZone: string) => ({
   Sid: leg.id,
   CallSid: call.id,
   AccountSid: call.accountId,
@@ -70,7 +74,7 @@ export const callResource = (call: Call, options: ResourceOptions, details: { re
 })
 
 /** The same without its name, as it stands in a list. */
-export function callFields(call: Call, { format, timeZone }: ResourceOptions, details: { readonly now: number } | null): WireObject {
+export function callFields(call: Call, { format, timeZone, publicUrl }: ResourceOptions, details: { readonly now: number } | null): WireObject {
   const ended = call.state.status === 'ended' ? call.state : null
   const created = wireDate(call.createdAt, timeZone)
   return {
@@ -92,7 +96,7 @@ export function callFields(call: Call, { format, timeZone }: ResourceOptions, de
     ForwardedFrom: null,
     CallerName: null,
     Uri: callUri(call, format),
-    RecordingUrl: null,
+    RecordingUrl: recordingUrl(call, publicUrl),
     ...(details === null ? {} : { Details: callDetails(call, ended?.endedAt ?? details.now) }),
   }
 }
@@ -103,6 +107,10 @@ export function accountNumber(call: Call): string {
   return addressOut(fromOutside ? call.to : call.callerId)
 }
 
+/** Where the recording of an ended call is served (C30); null when it was not recorded, or still is. */
+export const recordingUrl = (call: Call, publicUrl = ''): string | null =>
+  call.state.status !== 'ended' || call.sound.recordedFrom === null ? null : `${publicUrl}/v1/Accounts/${call.accountId}/Recordings/${call.id}.wav`
+
 /** A live leg is in progress from its creation, answered or not (C13). */
 function legStatus(leg: Leg): string {
   return leg.state.status === 'ended' ? leg.state.cause : 'in-progress'
@@ -112,7 +120,7 @@ function legStatus(leg: Leg): string {
 export const wholeSeconds = (ms: number): number => Math.floor(ms / 1000)
 
 function callDetails(call: Call, until: number): WireObject {
-  const legs = call.legs.filter(isConversation)
+  const legs = parties(call)
   const [first, second] = legs
   return {
     ConversationDuration: wholeSeconds(conversationMs(call, until)),

@@ -1,11 +1,12 @@
 /**
  * Answers in the two formats of the contract (C1, C4): one value, written as XML under `<TwilioResponse>` or as JSON.
  *
- * A list writes its members one after the other: where JSON has `"Legs":[{…}]`, XML wants `Legs: [{ Leg: {…} }]`.
+ * A list writes its members one after the other: where JSON has `"Legs":[{…}]`, XML wants `Legs: [{ Leg: {…} }]`. A list of bare
+ * texts is for JSON alone.
  */
 
 /** What an answer is made of. Object keys are element names and come in the order they are to be written. */
-export type WireValue = string | number | null | WireObject | readonly WireObject[]
+export type WireValue = string | number | null | WireObject | readonly WireObject[] | readonly string[]
 export interface WireObject {
   readonly [name: string]: WireValue
 }
@@ -58,9 +59,9 @@ function inner(value: WireValue): string {
   if (value === null) return ''
   if (typeof value === 'string') return escaped(value)
   if (typeof value === 'number') return String(value)
-  return isList(value) ? value.map(members).join('') : members(value)
+  return isList(value) ? value.map((item) => (typeof item === 'string' ? escaped(item) : members(item))).join('') : members(value)
 }
 
-const isList = (value: WireObject | readonly WireObject[]): value is readonly WireObject[] => Array.isArray(value)
+const isList = (value: WireObject | readonly (WireObject | string)[]): value is readonly (WireObject | string)[] => Array.isArray(value)
 
 const escaped = (text: string): string => text.replace(NOT_XML, '').replace(SPECIAL, (character) => ENTITIES[character] ?? '')

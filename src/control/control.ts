@@ -2,18 +2,18 @@
  * What the house can be asked to do. The one room that decides *and* acts: it loads, asks `domain`, saves, then orders;
  * one queue per call serialises all of it.
  */
-import { type Account, callerIdFor, type DialRules, mayDial, routeIncoming } from '../domain/account.ts'
+import { type Account, callerIdFor, type DialRules, mayDial, routeIncoming } from '../domain/account/account.ts'
 import type { Address } from '../domain/address.ts'
 import type { Call, Decision } from '../domain/call.ts'
 import type { CallPage, CallQuery } from '../domain/call-query.ts'
 import { addMonitor, type ConnectCommand, changeMode, connect, hangUp, type MonitorCommand } from '../domain/commands.ts'
 import { DomainError } from '../domain/errors.ts'
-import { incoming, onAnswered, onEnded, onRinging } from '../domain/events.ts'
+import { incoming, onAnswered, onEnded, onPlayed, onRinging } from '../domain/events.ts'
 import type { AccountId, CallId, LegId } from '../domain/ids.ts'
 import { isLive, type Leg, type Mode } from '../domain/leg.ts'
 import type { EngineEvent } from '../engine/engine.ts'
 import { listCalls, loadCall } from '../store/calls.ts'
-import { findIdempotency, IDEMPOTENCY_MS, type IdempotencyRecord } from '../store/idempotency.ts'
+import { findIdempotency, IDEMPOTENCY_MS, type IdempotencyRecord, IdempotencyTaken } from '../store/idempotency.ts'
 import { makeSteps, type Steps, type StepsOptions } from './steps.ts'
 
 /** A leg and the call it belongs to, as they were when the answer was decided. */
@@ -44,8 +44,11 @@ export interface Control {
   liveCall(accountId: AccountId, callId: CallId): Promise<Call>
   /** Any call, live or ended. @throws {DomainError} call-not-found */
   call(accountId: AccountId, callId: CallId): Promise<Call>
-  /** A page of the account's calls, live and ended, as they were last saved. */
-  calls(accountId: AccountId, query: CallQuery): Promise<CallPage>
+  /**
+   * A page of the account's calls, live and ended, as they were last saved.
+   * @param reach Only calls in which one of these takes part are there; null: all of the account's.
+   */
+  calls(accountId: AccountId, query: CallQuery, reach: readonly Address[] | null): Promise<CallPage>
 }
 
 export interface ControlOptions extends StepsOptions {
@@ -63,6 +66,8 @@ export interface RunningControl extends Control {
   drain(graceMs: number): Promise<void>
   /** Resolves when no command or event is being worked on. */
   settled(): Promise<void>
+  /** The account's live calls, oldest first. */
+  live(accountId: AccountId): readonly Call[]
   /** How many calls are live. */
   liveCount(): number
 }
@@ -95,10 +100,11 @@ export function makeControl(options: ControlOptions): RunningControl {
       if (!call) throw new DomainError('call-not-found')
       return call
     },
-    calls: (accountId, query) => listCalls(desk.database.sql, accountId, query),
+    calls: (accountId, query, reach) => listCalls(desk.database.sql, accountId, query, reach),
     onEngineEvent: (event) => take(desk, event),
     drain: (graceMs) => drain(desk, graceMs),
     settled: () => steps.queue.idle(),
+    live: (accountId) => steps.live.all().filter((call) => call.accountId === accountId),
     liveCount: () => steps.live.all().length,
   }
 }
@@ -114,11 +120,13 @@ function commandsOf(desk: Desk): Pick<Control, 'connect' | 'createMonitorLeg' | 
         assertMayDial(desk, account, [wanted.from, wanted.to])
         assertMayShow(account, wanted.callerId)
         const ids = { callId: desk.newId() as CallId, legId: desk.newId() as LegId, account }
-        return steps.command(
+        const call = await steps.command(
           ids.callId,
           () => connect(wanted, ids, now()),
-          (call) => recordOf(desk, accountId, idempotency, { callId: call.id, legId: null, answer: call }),
+          (begun) => recordOf(desk, accountId, idempotency, { callId: begun.id, legId: null, answer: begun }),
         )
+        fetchAhead(desk, call)
+        return call
       }),
     createMonitorLeg: (accountId, callId, wanted, idempotency) =>
       once(desk, accountId, idempotency, async () => {
@@ -139,10 +147,17 @@ function commandsOf(desk: Desk): Pick<Control, 'connect' | 'createMonitorLeg' | 
   }
 }
 
+/** While phones ring there is time; what goes wrong is told when the sound is wanted. */
+function fetchAhead({ clips }: Desk, { sound }: Call): void {
+  for (const url of [sound.waitUrl, sound.opening?.url ?? null]) if (url !== null) void clips.get(url).catch(() => {})
+}
+
 /** The engine reports; each event is a step of its call. */
 function take(desk: Desk, event: EngineEvent): void {
   const { steps, now } = desk
-  const { callId, legId } = event
+  const { callId } = event
+  if (event.kind === 'played') return void steps.happen(callId, (call) => onPlayed(call, event.soundId, now()))
+  const { legId } = event
   switch (event.kind) {
     case 'incoming':
       return void comeIn(desk, event)
@@ -151,7 +166,7 @@ function take(desk: Desk, event: EngineEvent): void {
     case 'answered':
       return void steps.happen(callId, (call) => onAnswered(call, legId, { freshLegId: desk.newId() as LegId, memory: event.memory }, now()))
     case 'ended':
-      return void steps.happen(callId, (call) => onEnded(call, legId, event.cause, now()))
+      return void steps.happen(callId, (call) => onEnded(call, legId, event.cause, now(), desk.draining ? null : (desk.newId() as LegId)))
   }
 }
 
@@ -230,15 +245,28 @@ function assertMayShow(account: Account, callerId: Address | null): void {
   if (!account.numbers.some((entry) => entry.number === callerId)) throw new DomainError('invalid-parameter', 'CallerId')
 }
 
-/** C19: the same key and request get the first answer again; two at once wait for each other. */
+/**
+ * C19: the same key and request get the first answer again; two at once wait for each other. Of two that came to different processes
+ * the later to save finds the key taken: nothing of it has happened, and it gets the first answer.
+ */
 async function once<T>({ steps, database, now }: Desk, accountId: AccountId, idempotency: Idempotency | null, work: () => Promise<T>): Promise<T> {
   if (idempotency === null) return work()
   return steps.queue.run(`idempotency ${accountId} ${idempotency.key}`, async () => {
-    const first = await findIdempotency(database.sql, accountId, idempotency.key, now() - IDEMPOTENCY_MS)
-    if (first === null) return work()
-    if (first.fingerprint !== idempotency.fingerprint) throw new DomainError('idempotency-mismatch')
-    return first.answer as T
+    const find = (): Promise<IdempotencyRecord | null> => findIdempotency(database.sql, accountId, idempotency.key, now() - IDEMPOTENCY_MS)
+    const first = await find()
+    if (first !== null) return answerOf<T>(first, idempotency)
+    return work().catch(async (error: unknown) => {
+      const faster = error instanceof IdempotencyTaken ? await find() : null
+      if (faster === null) throw error
+      return answerOf<T>(faster, idempotency)
+    })
   })
+}
+
+/** @throws {DomainError} idempotency-mismatch */
+function answerOf<T>(first: IdempotencyRecord, { fingerprint }: Idempotency): T {
+  if (first.fingerprint !== fingerprint) throw new DomainError('idempotency-mismatch')
+  return first.answer as T
 }
 
 function recordOf(

@@ -5,16 +5,16 @@
  * A command that cannot be saved is refused and nothing moves. What has happened (a party hung up) cannot be refused:
  * it becomes current in any case, and its row is written as soon as the database is back.
  */
-import type { Call, Decision } from '../domain/call.ts'
+import type { Call } from '../domain/call.ts'
 import type { CallId } from '../domain/ids.ts'
+import type { Records } from '../store/calls.ts'
+import { untilCertain } from '../store/connection-loss.ts'
 import type { IdempotencyRecord } from '../store/idempotency.ts'
-import type { CallbackRow } from '../store/outbox.ts'
+import { joined, NO_RECORDS } from './settle.ts'
 
 export interface LiveCallsOptions {
-  /** One atomic write: the call, its callbacks, the idempotency record. */
-  readonly save: (call: Call, callbacks: readonly CallbackRow[], idempotency: IdempotencyRecord | null) => Promise<void>
-  /** Freezes what a decision wants to tell. */
-  readonly callbacksOf: (decision: Decision) => readonly CallbackRow[]
+  /** One atomic write: the call, its records, the idempotency record. */
+  readonly save: (call: Call, records: Records, idempotency: IdempotencyRecord | null) => Promise<void>
   readonly onTrouble: (error: unknown, callId: CallId) => void
   /** A call, or a new state of it, became current; for those who count. Must not throw. */
   readonly onChange?: ((before: Call | undefined, after: Call) => void) | undefined
@@ -24,21 +24,23 @@ export interface LiveCalls {
   get(callId: CallId): Call | undefined
   all(): readonly Call[]
   /** @throws what the database throws; then nothing has changed. */
-  commit(decision: Decision, idempotency: IdempotencyRecord | null): Promise<void>
+  commit(call: Call, records: Records, idempotency: IdempotencyRecord | null): Promise<void>
   /** Never throws. */
-  record(decision: Decision): Promise<void>
+  record(call: Call, records: Records): Promise<void>
   /** Writes what could not be written before, in the call's own queue. @throws what the database throws. */
   catchUp(callId: CallId): Promise<void>
 }
 
 interface Unsaved {
   readonly call: Call
-  readonly callbacks: readonly CallbackRow[]
+  readonly records: Records
 }
 
-export function makeLiveCalls({ save, callbacksOf, onTrouble, onChange }: LiveCallsOptions): LiveCalls {
+export function makeLiveCalls({ save, onTrouble, onChange }: LiveCallsOptions): LiveCalls {
   const live = new Map<CallId, Call>()
   const unsaved = new Map<CallId, Unsaved>()
+
+  const owedBy = (callId: CallId): Records => unsaved.get(callId)?.records ?? NO_RECORDS
 
   function makeCurrent(call: Call): void {
     const before = live.get(call.id)
@@ -47,35 +49,32 @@ export function makeLiveCalls({ save, callbacksOf, onTrouble, onChange }: LiveCa
     onChange?.(before, call)
   }
 
-  /** Earlier callbacks that are still unwritten go in the same write, so that none overtakes another. */
-  async function write(call: Call, fresh: readonly CallbackRow[], idempotency: IdempotencyRecord | null): Promise<void> {
-    const owed = unsaved.get(call.id)
-    await save(call, [...(owed?.callbacks ?? []), ...fresh], idempotency)
+  /** Earlier records that are still unwritten go in the same write, so that none overtakes another. */
+  async function write(call: Call, fresh: Records, idempotency: IdempotencyRecord | null): Promise<void> {
+    await save(call, joined(owedBy(call.id), fresh), idempotency)
     unsaved.delete(call.id)
   }
 
   return {
     get: (callId) => live.get(callId),
     all: () => [...live.values()],
-    async commit(decision, idempotency) {
-      await write(decision.call, callbacksOf(decision), idempotency)
-      makeCurrent(decision.call)
+    async commit(call, records, idempotency) {
+      // Refused means that nothing has moved, so whether it was saved must be known.
+      await untilCertain(() => write(call, records, idempotency))
+      makeCurrent(call)
     },
-    async record(decision) {
-      if (decision.call === live.get(decision.call.id) && decision.notices.length === 0) return
-      const callbacks = callbacksOf(decision)
-      makeCurrent(decision.call)
+    async record(call, records) {
+      makeCurrent(call)
       try {
-        await write(decision.call, callbacks, null)
+        await write(call, records, null)
       } catch (error) {
-        const owed = unsaved.get(decision.call.id)
-        unsaved.set(decision.call.id, { call: decision.call, callbacks: [...(owed?.callbacks ?? []), ...callbacks] })
-        onTrouble(error, decision.call.id)
+        unsaved.set(call.id, { call, records: joined(owedBy(call.id), records) })
+        onTrouble(error, call.id)
       }
     },
     async catchUp(callId) {
       const owed = unsaved.get(callId)
-      if (owed) await write(owed.call, [], null)
+      if (owed) await write(owed.call, NO_RECORDS, null)
     },
   }
 }

@@ -6,17 +6,17 @@
  * half-way leaves them as they were, and the next one begins again; a second goodbye does no harm. Their `terminal` callbacks
  * are written in the same transaction as their end, so nothing is called back twice.
  */
-import type { Call, Decision } from '../domain/call.ts'
+import type { Call } from '../domain/call.ts'
 import { closeAfterCrash } from '../domain/events.ts'
 import { loadLiveCalls, saveCall } from '../store/calls.ts'
 import type { Database } from '../store/database.ts'
 import { lastBeat } from '../store/nodes.ts'
-import type { CallbackRow } from '../store/outbox.ts'
+import type { Settle } from './settle.ts'
 
 export interface RecoveryOptions {
   readonly database: Database
   readonly node: string
-  readonly callbacksOf: (decision: Decision) => readonly CallbackRow[]
+  readonly settle: Settle
 }
 
 /** @returns The calls that were live when this node died, as they were, oldest first. */
@@ -31,12 +31,12 @@ export const memoriesOf = (crashed: readonly Call[]): readonly string[] =>
     .filter((memory) => memory !== null)
 
 /** Closes them. To be done before this life's first heartbeat, which would hide when the former one ended. */
-export async function closeCrashed(crashed: readonly Call[], { database, node, callbacksOf }: RecoveryOptions): Promise<void> {
+export async function closeCrashed(crashed: readonly Call[], { database, node, settle }: RecoveryOptions): Promise<void> {
   if (crashed.length === 0) return
   // Without a heartbeat nothing is known but the calls' own last changes.
   const lastAliveAt = (await lastBeat(database.sql, node)) ?? 0
   for (const call of crashed) {
-    const decision = closeAfterCrash(call, lastAliveAt)
-    await saveCall(database.sql, { call: decision.call, node, callbacks: callbacksOf(decision), idempotency: null })
+    const { decision, records } = settle(call, closeAfterCrash(call, lastAliveAt))
+    await saveCall(database.sql, { call: decision.call, node, ...records, idempotency: null })
   }
 }

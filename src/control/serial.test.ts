@@ -44,7 +44,10 @@ test('the queue of one key has a limit, and idle waits for everything', async ()
   const serial = makeSerial<string>()
   const slow = gate()
   const waiting = Array.from({ length: 200 }, () => serial.run('call', () => slow.opened))
-  await assert.rejects(serial.run('call', async () => {}), /more than 200/)
+  await assert.rejects(
+    serial.run('call', async () => {}),
+    /more than 200/,
+  )
   slow.open()
   await serial.idle()
   await Promise.all(waiting)

@@ -4,26 +4,25 @@
  * A command that cannot be saved is refused and nothing has moved. What has happened is so, whatever the database says. An order
  * that fails, or a bug, ends that one call, loudly.
  */
-import type { Call, Decision, Order } from '../domain/call.ts'
-import { nextDeadline, onDeadline } from '../domain/events.ts'
-import type { CallId } from '../domain/ids.ts'
+import type { Call, Decision } from '../domain/call.ts'
+import { nextDeadline, onDeadline, onPlayed } from '../domain/events.ts'
+import type { CallId, LegId } from '../domain/ids.ts'
 import { type EndCause, isLive, type Leg } from '../domain/leg.ts'
-import type { Engine } from '../engine/engine.ts'
 import { saveCall } from '../store/calls.ts'
 import type { Database, Log } from '../store/database.ts'
 import type { IdempotencyRecord } from '../store/idempotency.ts'
-import type { CallbackRow } from '../store/outbox.ts'
 import { makeDeadlines, type Schedule } from './deadlines.ts'
 import { type LiveCalls, makeLiveCalls } from './live-calls.ts'
+import { makeGive, type OrdersOptions } from './orders.ts'
 import { makeSerial, type Serial } from './serial.ts'
+import type { Settle } from './settle.ts'
 
-export interface StepsOptions {
-  readonly engine: Engine
+export interface StepsOptions extends Pick<OrdersOptions, 'engine' | 'clips' | 'recordings' | 'onHearing'> {
   readonly database: Database
   /** Name of this process in the database: whose calls these are. */
   readonly node: string
-  /** Freezes the bodies of what a decision tells. */
-  readonly callbacksOf: (decision: Decision) => readonly CallbackRow[]
+  /** What is saved with a decision. */
+  readonly settle: Settle
   readonly now: () => number
   readonly schedule: Schedule
   readonly log: Log
@@ -53,11 +52,11 @@ export interface Steps {
 /** How often changes that the database refused are tried again. */
 const CATCH_UP_MS = 2_000
 
-export function makeSteps({ engine, database, node, callbacksOf, now, schedule, log, onChange }: StepsOptions): Steps {
+export function makeSteps(options: StepsOptions): Steps {
+  const { engine, database, node, settle, now, schedule, log, onChange } = options
   const queue = makeSerial<string>()
   const live = makeLiveCalls({
-    save: (call, callbacks, idempotency) => saveCall(database.sql, { call, node, callbacks, idempotency }),
-    callbacksOf,
+    save: (call, records, idempotency) => saveCall(database.sql, { call, node, ...records, idempotency }),
     onChange,
     onTrouble(error, callId) {
       log.error({ call: callId, err: error }, 'a change of this call could not be saved and will be tried again')
@@ -67,9 +66,11 @@ export function makeSteps({ engine, database, node, callbacksOf, now, schedule, 
   const deadlines = makeDeadlines(schedule, now, (callId) => void happen(callId, (call) => onDeadline(call, now())))
   const tries = makeTries(schedule, (callId) => queue.run(callId, () => live.catchUp(callId)))
 
+  const give = makeGive({ ...options, onUnplayable: (callId, soundId) => happen(callId, (call) => onPlayed(call, soundId, now())) })
+
   async function obey({ call, orders }: Decision): Promise<void> {
     deadlines.set(call.id, nextDeadline(call))
-    for (const order of orders) await give(engine, call, order)
+    for (const order of orders) await give(call, order)
   }
 
   async function breakOff(callId: CallId, error: unknown): Promise<void> {
@@ -77,19 +78,15 @@ export function makeSteps({ engine, database, node, callbacksOf, now, schedule, 
     await hangUpAll(callId, () => 'failed')
   }
 
-  async function hangUpAll(callId: CallId, causeOf: (leg: Leg) => EndCause): Promise<void> {
-    for (const leg of live.get(callId)?.legs.filter(isLive) ?? []) {
-      await engine
-        .hangUp(callId, leg.id, causeOf(leg))
-        .catch((error: unknown) => log.error({ call: callId, leg: leg.id, err: error }, 'this leg could not be hung up'))
-    }
+  const hangUpAll: Steps['hangUpAll'] = async (callId, causeOf) => {
+    for (const leg of live.get(callId)?.legs.filter(isLive) ?? []) await hangUp({ engine, log }, callId, leg.id, causeOf(leg))
   }
 
   const command: Steps['command'] = (callId, decide, remember) =>
     queue.run(callId, async () => {
       const current = live.get(callId)
-      const decision = decide(current)
-      await live.commit(decision, remember?.(decision.call) ?? null)
+      const { decision, records } = settle(current, decide(current))
+      await live.commit(decision.call, records, remember?.(decision.call) ?? null)
       if (!current) log.info({ call: callId, account: decision.call.accountId, direction: decision.call.direction }, 'a call begins')
       await obey(decision).catch(async (error: unknown) => {
         await breakOff(callId, error)
@@ -103,8 +100,10 @@ export function makeSteps({ engine, database, node, callbacksOf, now, schedule, 
       .run(callId, async () => {
         const current = live.get(callId)
         if (!current) return
-        const decision = decide(current)
-        await live.record(decision)
+        const decided = decide(current)
+        const { decision, records } = settle(current, decided)
+        // A late event decides nothing and leaves nothing to write.
+        if (decided.call !== current || decided.notices.length > 0) await live.record(decision.call, records)
         const { state } = decision.call
         if (state.status === 'ended') log.info({ call: callId, outcome: state.outcome, legs: decision.call.legs.length }, 'a call has ended')
         await obey(decision)
@@ -118,6 +117,10 @@ export function makeSteps({ engine, database, node, callbacksOf, now, schedule, 
 
   return { live, queue, command, happen, breakOff, hangUpAll, stop }
 }
+
+/** Never rejects. */
+const hangUp = ({ engine, log }: Pick<StepsOptions, 'engine' | 'log'>, callId: CallId, legId: LegId, cause: EndCause): Promise<void> =>
+  engine.hangUp(callId, legId, cause).catch((error: unknown) => log.error({ call: callId, leg: legId, err: error }, 'this leg could not be hung up'))
 
 /** Tries again after a while, one try ahead per call, until it works. */
 function makeTries(schedule: Schedule, attempt: (callId: CallId) => Promise<void>): { later(callId: CallId): void; clear(): void } {
@@ -137,28 +140,5 @@ function makeTries(schedule: Schedule, attempt: (callId: CallId) => Promise<void
       for (const cancel of ahead.values()) cancel()
       ahead.clear()
     },
-  }
-}
-
-function give(engine: Engine, call: Call, order: Order): Promise<void> {
-  switch (order.kind) {
-    case 'dial':
-      return engine.dial({
-        callId: call.id,
-        accountId: call.accountId,
-        legId: order.legId,
-        legKind: order.legKind,
-        to: order.to,
-        callerId: order.callerId,
-      })
-    case 'ring':
-      return engine.ring(call.id, order.legId)
-    case 'answer':
-      return engine.answer(call.id, order.legId)
-    case 'hang-up':
-      return engine.hangUp(call.id, order.legId, order.cause)
-    case 'set-hearing':
-      // The whole table again is the repair of whatever went wrong with the first; a second failure ends the call.
-      return engine.setHearing(call.id, order.hearing).catch(() => engine.setHearing(call.id, order.hearing))
   }
 }

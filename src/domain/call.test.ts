@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { Account } from './account.ts'
+import type { Account } from './account/account.ts'
 import type { Address } from './address.ts'
 import { type Call, conversationMs, type Decision, hasConversed, type Order } from './call.ts'
 import { addMonitor, changeMode, connect, hangUp, MAX_LEGS_PER_CALL, type MonitorCommand } from './commands.ts'
@@ -85,6 +85,10 @@ const said = (orders: readonly Order[]): string[] =>
     switch (order.kind) {
       case 'set-hearing':
         return `hear ${[...order.hearing].map(([ear, mouths]) => `${ear}<${mouths.join('+')}`).join(' ')}`.trim()
+      case 'play':
+        return `play ${order.soundId} ${order.url}${order.repeats ? ' again and again' : ''}`
+      case 'record':
+        return `record ${order.tapes.join('+')}`
       case 'hang-up':
         return `hang-up ${order.legId} ${order.cause}`
       case 'dial':
@@ -374,6 +378,27 @@ test('conversation time counts while both are there', () => {
   const over = onEnded(onEnded(talking(), FROM, 'completed', 8000).call, TO, 'completed', 8010).call
   assert.equal(conversationMs(over, 99_000), 5000)
   assert.ok(hasConversed(over))
+})
+
+test('[C32] the call itself is told when each party picks up and once when nobody is left; supervisors are no parties', () => {
+  const steps: readonly ((call: Call) => Decision)[] = [
+    (call) => onAnswered(call, FROM, fresh(TO), 2000),
+    (call) => onAnswered(call, TO, fresh(leg('unused')), 3000),
+    (call) => addMonitor(call, { ...wanted('listen'), subscription: null }, SUP, { maxMonitors: 10 }, 4000),
+    (call) => onAnswered(call, SUP, fresh(leg('unused')), 5000),
+    (call) => onEnded(call, SUP, 'completed', 6000),
+    (call) => onEnded(call, FROM, 'completed', 7000),
+    (call) => onEnded(call, TO, 'completed', 7010),
+    (call) => onEnded(call, TO, 'completed', 7020),
+  ]
+  let call = dialled()
+  const notices: string[][] = []
+  for (const step of steps) {
+    const decision = step(call)
+    call = decision.call
+    notices.push(told(decision))
+  }
+  assert.deepEqual(notices, [['answered of the call'], ['answered of the call'], [], [], [], [], ['terminal of the call'], []])
 })
 
 test('[C27] whatever happens in whatever order, each leg has one terminal notice, and an ended call has no live leg and never moves again', () => {

@@ -9,8 +9,9 @@
 import type { Address } from './address.ts'
 import { DomainError } from './errors.ts'
 import { type Hearing, hearing } from './hearing.ts'
-import type { AccountId, CallId, LegId } from './ids.ts'
+import type { AccountId, CallId, LegId, SoundId, TapeId } from './ids.ts'
 import { type CallbackEvent, type EndCause, isAnswered, isConversation, isLive, type Leg, type LetGoCause, type Subscription } from './leg.ts'
+import type { SoundState } from './sound.ts'
 
 export type CallState =
   | { readonly status: 'live' }
@@ -36,6 +37,9 @@ export interface Call {
   readonly subscription: Subscription | null
   readonly customField: string | null
   readonly state: CallState
+  readonly sound: SoundState
+  /** How often the first party may still be rung again. */
+  readonly retriesLeft: number
   /** In order of creation, ended ones included. */
   readonly legs: readonly Leg[]
 }
@@ -46,6 +50,9 @@ export type Order =
   | { readonly kind: 'answer'; readonly legId: LegId }
   | { readonly kind: 'hang-up'; readonly legId: LegId; readonly cause: LetGoCause }
   | { readonly kind: 'set-hearing'; readonly hearing: Hearing }
+  /** Fetch it and play it; `played` is reported in any case, also when it cannot be had. */
+  | { readonly kind: 'play'; readonly soundId: SoundId; readonly url: string; readonly repeats: boolean }
+  | { readonly kind: 'record'; readonly tapes: readonly TapeId[] }
 
 /** Something a customer subscribed to has happened; `webhooks` makes a request of it. */
 export type Notice =
@@ -79,7 +86,7 @@ export function withLeg(call: Call, leg: Leg): Call {
   return { ...call, legs, updatedAt: Math.max(call.updatedAt, leg.updatedAt) }
 }
 
-export const setHearing = (call: Call): Order => ({ kind: 'set-hearing', hearing: hearing(call.legs) })
+export const setHearing = (call: Call): Order => ({ kind: 'set-hearing', hearing: hearing(call.legs, call.sound) })
 
 /** The notice for one leg's event, if somebody subscribed to it. */
 export function legNotices(leg: Leg, event: CallbackEvent): readonly Notice[] {
@@ -88,6 +95,13 @@ export function legNotices(leg: Leg, event: CallbackEvent): readonly Notice[] {
 
 export function callNotices(call: Call, event: CallbackEvent): readonly Notice[] {
   return call.subscription?.events.includes(event) ? [{ kind: 'call', event }] : []
+}
+
+/** The two parties as they were last reached: of one that was rung several times the latest leg. One that was not dialled yet is not there. */
+export function parties({ legs }: Call): readonly Leg[] {
+  const first = legs.findLast((leg) => isConversation(leg) && leg.origin !== 'outbound-dial')
+  const second = legs.findLast((leg) => leg.origin === 'outbound-dial')
+  return [first, second].filter((leg) => leg !== undefined)
 }
 
 /** Two parties have talked to each other. */

@@ -1,23 +1,14 @@
 /** What callers of the API ask for: a new call, a supervisor, another mode, an end. */
-import type { Account } from './account.ts'
+import type { Account } from './account/account.ts'
 import type { Address } from './address.ts'
 import { assertInProgress, type Call, type Decision, liveLeg, setHearing, withLeg } from './call.ts'
 import { DomainError } from './errors.ts'
 import type { CallId, LegId } from './ids.ts'
 import { isConversation, isLive, type Leg, type Mode, type Subscription } from './leg.ts'
+import { type CallSound, soundBefore } from './sound.ts'
 
 /** Legs of one call at most, ended ones included: each is a row that is saved with every change of the call. */
 export const MAX_LEGS_PER_CALL = 500
-
-/** What the parties of a call hear beside each other, and what is kept of it (C30). Where a URL may lead is asked when it is fetched. */
-export interface CallSound {
-  /** Heard by the first party while the second one rings; null is silence. */
-  readonly waitUrl: string | null
-  /** Played before the two can talk, to the second party or to both. */
-  readonly opening: { readonly url: string; readonly to: 'callee' | 'both' } | null
-  /** One channel for all or one for each party; null: nothing is recorded. */
-  readonly recording: 'single' | 'dual' | null
-}
 
 /** `POST Calls/connect` (contract C30), validated and canonical. */
 export interface ConnectCommand {
@@ -62,19 +53,48 @@ export interface NewLeg {
 /** A conversation leg as it is born: ringing, and nobody is told about it. */
 export function newLeg({ id, address, origin, now, ringMs, limitMs }: NewLeg): Leg {
   return {
-    id, address, origin, ringMs, limitMs,
-    monitoring: null, lastAction: '', createdAt: now, updatedAt: now, state: { status: 'ringing' }, subscription: null, customField: null,
+    id,
+    address,
+    origin,
+    ringMs,
+    limitMs,
+    monitoring: null,
+    lastAction: '',
+    createdAt: now,
+    updatedAt: now,
+    state: { status: 'ringing' },
+    subscription: null,
+    customField: null,
   }
 }
 
 /** A call made by the API: `From` is dialled now, `To` once `From` has answered. `From` is the agent (C17). */
-export function connect(command: ConnectCommand, ids: { readonly callId: CallId; readonly legId: LegId; readonly account: Account }, now: number): Decision {
+export function connect(
+  command: ConnectCommand,
+  ids: { readonly callId: CallId; readonly legId: LegId; readonly account: Account },
+  now: number,
+): Decision {
   const callerId = command.callerId ?? ids.account.numbers[0]?.number ?? command.from
-  const { from, to, ringMs, limitMs, subscription, customField } = command
+  const { from, to, ringMs, limitMs, subscription, customField, sound, maxRetries } = command
   const leg = newLeg({ id: ids.legId, address: from, origin: 'outbound', now, ringMs, limitMs })
   const call: Call = {
-    id: ids.callId, accountId: ids.account.id, direction: 'outbound-api', from, to, callerId, agentLegId: leg.id,
-    createdAt: now, updatedAt: now, ringMs, limitMs, subscription, customField, state: { status: 'live' }, legs: [leg],
+    id: ids.callId,
+    accountId: ids.account.id,
+    direction: 'outbound-api',
+    from,
+    to,
+    callerId,
+    agentLegId: leg.id,
+    createdAt: now,
+    updatedAt: now,
+    ringMs,
+    limitMs,
+    subscription,
+    customField,
+    state: { status: 'live' },
+    sound: soundBefore(sound),
+    retriesLeft: maxRetries,
+    legs: [leg],
   }
   return { call, orders: [{ kind: 'dial', legId: leg.id, legKind: 'conversation', to: from, callerId }], notices: [] }
 }

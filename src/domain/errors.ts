@@ -3,13 +3,22 @@ export const DOMAIN_ERRORS = [
   'call-not-in-progress',
   'leg-not-found',
   'call-not-found',
+  'recording-not-found',
   'invalid-parameter',
   'destination-not-allowed',
   'too-many-monitors',
   'too-many-legs',
   'right-missing',
+  'key-not-found',
+  'key-not-active',
+  'key-configured',
+  'too-many-keys',
   'idempotency-mismatch',
+  'callback-not-found',
+  'callback-not-parked',
+  'secret-configured',
   'draining',
+  'busy',
 ] as const
 export type DomainErrorCode = (typeof DOMAIN_ERRORS)[number]
 

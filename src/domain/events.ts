@@ -1,5 +1,5 @@
 /** What the engine and the clock report, and what follows from it. Events about a leg that has ended are late and decide nothing. */
-import type { IncomingRequest } from './account.ts'
+import type { IncomingRequest } from './account/account.ts'
 import type { Address } from './address.ts'
 import {
   type Call,
@@ -15,8 +15,9 @@ import {
   withLeg,
 } from './call.ts'
 import { newLeg } from './commands.ts'
-import type { AccountId, CallId, LegId } from './ids.ts'
+import type { AccountId, CallId, LegId, SoundId } from './ids.ts'
 import { type EndCause, isConversation, isLive, type Leg } from './leg.ts'
+import { OPENING, SILENT, soundBefore, tapesOf, WAIT, whenBothAreThere, whenOpen } from './sound.ts'
 
 export interface Incoming {
   readonly callId: CallId
@@ -55,6 +56,8 @@ export function incoming(event: Incoming, now: number): Decision {
     subscription: null,
     customField: null,
     state: { status: 'live' },
+    sound: soundBefore(SILENT),
+    retriesLeft: 0,
     legs: [caller],
   }
   if (destination === null) {
@@ -95,19 +98,43 @@ export function onAnswered(call: Call, legId: LegId, { freshLegId, memory }: Pic
   if (leg.origin === 'outbound') {
     const second = newLeg({ id: freshLegId, address: call.to, origin: 'outbound-dial', now, ringMs: call.ringMs, limitMs: call.limitMs })
     next = withLeg(next, second)
-    orders.push({ kind: 'dial', legId: second.id, legKind: 'conversation', to: call.to, callerId: call.callerId })
-  }
-  if (leg.origin === 'outbound-dial') {
+    orders.push({ kind: 'dial', legId: second.id, legKind: 'conversation', to: call.to, callerId: call.callerId }, setHearing(next))
+    if (call.sound.waitUrl !== null) orders.push({ kind: 'play', soundId: WAIT, url: call.sound.waitUrl, repeats: true })
+  } else if (leg.origin === 'outbound-dial') {
     for (const caller of call.legs)
       if (caller.origin === 'inbound' && caller.state.status === 'ringing') orders.push({ kind: 'answer', legId: caller.id })
-  }
-  orders.push(setHearing(next))
+    next = { ...next, sound: whenBothAreThere(next.sound, now) }
+    orders.push(...ordersOfStage(next))
+  } else orders.push(setHearing(next))
   const notices = isConversation(leg) ? callNotices(next, 'answered') : legNotices(answered, 'answered')
   return { call: next, orders, notices }
 }
 
-/** A leg is gone. Without two conversation parties (or the hope of a second) the call is over for everybody (C21). */
-export function onEnded(call: Call, legId: LegId, reported: EndCause, now: number): Decision {
+/** The tapes run before anybody is heard, and an opening begins when it can be. */
+function ordersOfStage(call: Call): readonly Order[] {
+  const { sound } = call
+  const tapes = tapesOf(sound)
+  return [
+    ...(tapes.length === 0 ? [] : [{ kind: 'record', tapes } as const]),
+    setHearing(call),
+    ...(sound.stage === 'opening' && sound.opening !== null
+      ? [{ kind: 'play', soundId: OPENING, url: sound.opening.url, repeats: false } as const]
+      : []),
+  ]
+}
+
+/** A sound has come to its end, or could not be had: after the opening the parties hear each other. */
+export function onPlayed(call: Call, soundId: SoundId, now: number): Decision {
+  if (soundId !== OPENING || call.sound.stage !== 'opening' || call.state.status !== 'live') return nothing(call)
+  const next: Call = { ...call, sound: whenOpen(call.sound, now), updatedAt: Math.max(call.updatedAt, now) }
+  return { call: next, orders: ordersOfStage(next), notices: [] }
+}
+
+/**
+ * A leg is gone. Without two conversation parties (or the hope of a second) the call is over for everybody (C21).
+ * @param freshLegId Used when the first party is rung again (C30, `MaxRetries`); without one nobody is.
+ */
+export function onEnded(call: Call, legId: LegId, reported: EndCause, now: number, freshLegId: LegId | null = null): Decision {
   const leg = lateOrLive(call, legId)
   if (leg === null) return nothing(call)
   const answeredAt = leg.state.status === 'answered' ? leg.state.answeredAt : null
@@ -117,6 +144,8 @@ export function onEnded(call: Call, legId: LegId, reported: EndCause, now: numbe
   const notices: Notice[] = [...legNotices(gone, 'terminal')]
   let next = withLeg(call, gone)
   const orders: Order[] = []
+  const again = freshLegId !== null && isWorthAnotherTry(next, gone) ? redial(next, freshLegId, now) : null
+  if (again !== null) return { call: withoutTarget(again.call, gone.id, now), orders: again.orders, notices }
   const remaining = next.legs.filter((other) => isConversation(other) && isLive(other))
   if (next.state.status === 'live' && isConversation(gone) && remaining.length < 2) {
     const outcome = hasConversed(next) ? 'completed' : cause === 'completed' ? 'canceled' : cause
@@ -132,6 +161,25 @@ export function onEnded(call: Call, legId: LegId, reported: EndCause, now: numbe
     notices.push(...callNotices(next, 'terminal'))
   }
   return { call: next, orders, notices }
+}
+
+/** The first party of a call that the API made did not pick up. Whoever was hung up on purpose is not rung again. */
+const isWorthAnotherTry = (call: Call, { origin, state }: Leg): boolean =>
+  origin === 'outbound' &&
+  call.state.status === 'live' &&
+  call.retriesLeft > 0 &&
+  state.status === 'ended' &&
+  state.answeredAt === null &&
+  state.cause !== 'canceled'
+
+/** The first party once more, with a leg of its own. */
+function redial(call: Call, id: LegId, now: number): Pick<Decision, 'call' | 'orders'> {
+  const { from, ringMs, limitMs, callerId, retriesLeft } = call
+  const leg = newLeg({ id, address: from, origin: 'outbound', now, ringMs, limitMs })
+  return {
+    call: { ...withLeg(call, leg), agentLegId: id, retriesLeft: retriesLeft - 1 },
+    orders: [{ kind: 'dial', legId: id, legKind: 'conversation', to: from, callerId }],
+  }
 }
 
 /** C24: supervisors whose target left while the call goes on fall back to listening; their record says so. */

@@ -38,18 +38,9 @@ for (const mode of MODES) {
     test(`[C23] a ${mode} and a ${other} supervisor: nobody hears themselves, and one hears the other only while the other barges`, () => {
       const both = rows([customer, agent, supervisor(mode, 's1'), supervisor(other, 's2')])
       for (const [listener, speakers] of Object.entries(both)) assert.ok(!speakers.includes(listener))
-      assert.deepEqual(
-        both.s1,
-        ['customer', 'agent', ...(other === 'barge' ? ['s2'] : [])],
-      )
-      assert.deepEqual(
-        both.customer,
-        ['agent', ...(mode === 'barge' ? ['s1'] : []), ...(other === 'barge' ? ['s2'] : [])],
-      )
-      assert.deepEqual(
-        both.agent,
-        ['customer', ...(mode === 'listen' ? [] : ['s1']), ...(other === 'listen' ? [] : ['s2'])],
-      )
+      assert.deepEqual(both.s1, ['customer', 'agent', ...(other === 'barge' ? ['s2'] : [])])
+      assert.deepEqual(both.customer, ['agent', ...(mode === 'barge' ? ['s1'] : []), ...(other === 'barge' ? ['s2'] : [])])
+      assert.deepEqual(both.agent, ['customer', ...(mode === 'listen' ? [] : ['s1']), ...(other === 'listen' ? [] : ['s2'])])
     })
   }
 }

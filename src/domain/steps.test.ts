@@ -1,7 +1,7 @@
 /** Every phase of a call × everything that can happen to each of its legs: what follows, and where nothing may move. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Account } from './account.ts'
+import type { Account } from './account/account.ts'
 import type { Address } from './address.ts'
 import type { Call, Decision } from './call.ts'
 import { addMonitor, connect } from './commands.ts'
@@ -105,6 +105,10 @@ function inShort({ call, orders }: Decision): string {
         return `hear[${order.hearing.size}]`
       case 'hang-up':
         return `bye:${order.legId}:${order.cause}`
+      case 'play':
+        return `play:${order.soundId}`
+      case 'record':
+        return `record:${order.tapes.length}`
       case 'ring':
       case 'answer':
         return `${order.kind}:${order.legId}`

@@ -1,6 +1,7 @@
 /** Phones around the fake engine: people without wires, whose ears are the fake's table. */
 import assert from 'node:assert/strict'
 import type { Address } from '../domain/address.ts'
+import type { Mouth } from '../domain/hearing.ts'
 import type { AccountId, CallId, LegId } from '../domain/ids.ts'
 import type { EngineEvent } from './engine.ts'
 import { type FakeEngine, makeFakeEngine } from './fake.ts'
@@ -32,7 +33,7 @@ export type Distortion = (fake: FakeEngine, sound: () => void) => FakeEngine
 export function makeFakeRig(distort: Distortion = (fake) => fake): Rig {
   const fake = distort(makeFakeEngine({ newId: counter() }), () => sound())
   const people: Person[] = []
-  const speaking = (legId: LegId) => people.find((person) => person.legId === legId && !person.onHold && !person.silent)?.hz
+  const speaking = (legId: Mouth) => people.find((person) => person.legId === legId && !person.onHold && !person.silent)?.hz
   const listen = (person: Person): readonly number[] => {
     if (person.legId === null || person.callId === null || person.onHold) return []
     const mouths = fake.ears(person.callId).get(person.legId) ?? []

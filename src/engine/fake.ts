@@ -6,10 +6,10 @@
  */
 import assert from 'node:assert/strict'
 import type { Address } from '../domain/address.ts'
-import type { Hearing } from '../domain/hearing.ts'
-import type { AccountId, CallId, LegId } from '../domain/ids.ts'
+import type { Hearing, Mouth } from '../domain/hearing.ts'
+import type { AccountId, CallId, LegId, SoundId } from '../domain/ids.ts'
 import { type EndCause, endOf, type LetGoCause } from '../domain/leg.ts'
-import type { DialOrder, Engine, EngineEvent } from './engine.ts'
+import type { DialOrder, Engine, EngineEvent, PlayOrder, RecordOrder } from './engine.ts'
 
 /** The newest orders that are kept; older ones are forgotten. */
 export const ORDERS_KEPT = 10_000
@@ -20,6 +20,8 @@ export type FakeOrder =
   | { readonly kind: 'answer'; readonly callId: CallId; readonly legId: LegId }
   | { readonly kind: 'set-hearing'; readonly callId: CallId; readonly hearing: Hearing }
   | { readonly kind: 'hang-up'; readonly callId: CallId; readonly legId: LegId; readonly cause: LetGoCause }
+  | ({ readonly kind: 'play' } & PlayOrder)
+  | ({ readonly kind: 'record' } & RecordOrder)
   | { readonly kind: 'farewell'; readonly memories: readonly string[] }
 
 /** Somebody who calls in. */
@@ -39,6 +41,8 @@ export interface FakeEngine extends Engine {
   answers(legId: LegId): void
   /** The far end hangs up, refuses, or is not there. */
   ends(legId: LegId, cause: EndCause): void
+  /** The sound comes to its end; nothing happens when it does not play. */
+  soundEnds(callId: CallId, soundId: SoundId): void
   /** Somebody calls in. */
   callIn(caller: FakeCaller): { readonly callId: CallId; readonly legId: LegId }
   /** Who really hears whom now: one row for each answered leg. Empty for an unknown call. */
@@ -63,7 +67,7 @@ export interface FakeEngineOptions {
 }
 
 export function makeFakeEngine({ newId }: FakeEngineOptions): FakeEngine {
-  const fake: Fake = { orders: [], legs: new Map(), tables: new Map(), failures: new Map(), report: null }
+  const fake: Fake = { orders: [], legs: new Map(), tables: new Map(), sounds: new Map(), failures: new Map(), report: null }
   return { ...engineOf(fake), ...handsOf(fake, newId) }
 }
 
@@ -72,6 +76,8 @@ interface Fake {
   /** Live ones, oldest first. */
   readonly legs: Map<LegId, FakeLeg>
   readonly tables: Map<CallId, Hearing>
+  /** What plays, by call. */
+  readonly sounds: Map<CallId, Set<SoundId>>
   readonly failures: Map<FakeOrder['kind'], Error>
   report: ((event: EngineEvent) => void) | null
 }
@@ -103,7 +109,18 @@ function engineOf(fake: Fake): Engine {
     },
     async setHearing(callId, hearing) {
       take(fake, { kind: 'set-hearing', callId, hearing })
-      if ([...legs.values()].some((leg) => leg.callId === callId)) tables.set(callId, hearing)
+      if (![...legs.values()].some((leg) => leg.callId === callId)) return
+      tables.set(callId, hearing)
+      for (const soundId of fake.sounds.get(callId) ?? []) if (!isNamed(hearing, soundId)) fake.sounds.get(callId)?.delete(soundId)
+    },
+    async play(order) {
+      take(fake, { kind: 'play', ...order })
+      const { callId, soundId } = order
+      if (!isNamed(tables.get(callId), soundId)) return
+      fake.sounds.set(callId, (fake.sounds.get(callId) ?? new Set()).add(soundId))
+    },
+    async record(order) {
+      take(fake, { kind: 'record', ...order })
     },
     async hangUp(callId, legId, cause) {
       take(fake, { kind: 'hang-up', callId, legId, cause })
@@ -136,6 +153,9 @@ function handsOf(fake: Fake, newId: () => string): Omit<FakeEngine, keyof Engine
     ends(legId, cause) {
       const leg = legs.get(legId)
       if (leg) end(fake, leg, cause)
+    },
+    soundEnds(callId, soundId) {
+      if (fake.sounds.get(callId)?.delete(soundId)) emit(fake, { kind: 'played', callId, soundId })
     },
     callIn({ accountId, from, dialled, source }) {
       const [callId, legId] = [newId() as CallId, newId() as LegId]
@@ -180,13 +200,15 @@ function answer(fake: Fake, leg: FakeLeg): void {
 
 function end(fake: Fake, { callId, legId }: FakeLeg, cause: EndCause): void {
   fake.legs.delete(legId)
-  if (![...fake.legs.values()].some((other) => other.callId === callId)) fake.tables.delete(callId)
+  if (![...fake.legs.values()].some((other) => other.callId === callId)) for (const known of [fake.tables, fake.sounds]) known.delete(callId)
   emit(fake, { kind: 'ended', callId, legId, cause })
 }
+
+const isNamed = (table: Hearing | undefined, soundId: SoundId): boolean => [...(table?.values() ?? [])].some((row) => row.includes(soundId))
 
 /** The table, cut down to the legs that are answered; a leg without a row is silent both ways. */
 function earsOf(legs: readonly FakeLeg[], table: Hearing | undefined): Hearing {
   const present = legs.filter((leg) => leg.status === 'answered').map((leg) => leg.legId)
-  const speaks = (mouth: LegId): boolean => present.includes(mouth) && (table?.has(mouth) ?? false)
+  const speaks = (mouth: Mouth): boolean => present.some((legId) => legId === mouth) && table?.has(mouth as LegId) === true
   return new Map(present.map((ear) => [ear, (table?.get(ear) ?? []).filter(speaks)]))
 }

@@ -8,7 +8,7 @@ import { SILENCE } from '../media/g711.ts'
 import { tonePayload } from '../media/tone.ts'
 import { type Captured, verdict } from '../phone/ear.ts'
 import { makePhone, type Phone, type PhoneOptions, type Session } from '../phone/phone.ts'
-import { makeMediaPlane } from './native/media-thread.ts'
+import { makeMediaPlane } from './native/media/media-thread.ts'
 import { makeNativeEngine, type NativeEngine } from './native/native-engine.ts'
 import { type Actor, ALL_TONES, type Display, type Party, playScene, type Rig, TONES, until } from './scene.ts'
 import { engineSuite } from './suite.ts'
@@ -141,7 +141,7 @@ engineSuite('the native engine between laws, transports and packet times', async
 describe('the native engine when the thread of its sound dies', () => {
   /** The real worker, which dies when it is told to. */
   const dying = (channel: string): URL => {
-    const worker = new URL('./native/media-worker.ts', import.meta.url).href
+    const worker = new URL('./native/media/media-worker.ts', import.meta.url).href
     const source = `import ${JSON.stringify(worker)}
       new BroadcastChannel(${JSON.stringify(channel)}).onmessage = () => process.exit(1)`
     return new URL(`data:text/javascript,${encodeURIComponent(source)}`)

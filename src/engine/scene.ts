@@ -11,7 +11,7 @@ import { newLeg } from '../domain/commands.ts'
 import { hearing } from '../domain/hearing.ts'
 import type { AccountId, CallId, LegId } from '../domain/ids.ts'
 import type { EndCause, Leg, Mode, Origin } from '../domain/leg.ts'
-import type { DialOrder, Engine, EngineEvent } from './engine.ts'
+import type { DialOrder, Engine, LegEvent } from './engine.ts'
 
 /** What one ear hears at this moment, Hz. `unclear`: a tone too weak to be meant and too loud to be nothing. */
 export interface Heard {
@@ -86,7 +86,7 @@ export interface Scene {
   readonly rig: Rig
   readonly engine: Engine
   readonly callId: CallId
-  readonly events: readonly EngineEvent[]
+  readonly events: readonly LegEvent[]
   /** Dials an address, for this call unless another is named. */
   dial(to: Address, callId?: CallId, legKind?: DialOrder['legKind']): Promise<LegId>
   /** Dials a party; the leg rings when this resolves. */
@@ -105,7 +105,7 @@ export interface Scene {
   setMode(actor: Actor, mode: Mode): void
   /** Waits for the leg's end. */
   ended(actor: Actor): Promise<EndCause>
-  eventsOf(legId: LegId): readonly EngineEvent[]
+  eventsOf(legId: LegId): readonly LegEvent[]
   /** Each of these ears must soon hear exactly those tones. */
   hear(ears: readonly (readonly [Actor, readonly number[]])[], why?: string): Promise<void>
 }
@@ -113,10 +113,10 @@ export interface Scene {
 /** Plays one scene: starts the engine, plays, stops it, and checks the promises that hold for every leg. */
 export async function playScene(makeRig: () => Promise<Rig>, play: (scene: Scene) => Promise<void>): Promise<void> {
   const rig = await makeRig()
-  const events: EngineEvent[] = []
+  const events: LegEvent[] = []
   const dialled: LegId[] = []
   try {
-    await rig.engine.start((event) => void events.push(event))
+    await rig.engine.start((event) => void (event.kind !== 'played' && events.push(event)))
     try {
       await play(makeScene(rig, events, dialled))
     } finally {
@@ -128,7 +128,7 @@ export async function playScene(makeRig: () => Promise<Rig>, play: (scene: Scene
   }
 }
 
-function makeScene(rig: Rig, events: readonly EngineEvent[], dialled: LegId[]): Scene {
+function makeScene(rig: Rig, events: readonly LegEvent[], dialled: LegId[]): Scene {
   const { engine } = rig
   const callId = freshId() as CallId
   const legs = new Map<LegId, Leg>()
@@ -137,7 +137,7 @@ function makeScene(rig: Rig, events: readonly EngineEvent[], dialled: LegId[]): 
     if (leg) legs.set(legId, { ...leg, ...changed })
   }
   const eventsOf = (legId: LegId) => events.filter((event) => event.legId === legId)
-  const happened = (legId: LegId, kind: EngineEvent['kind']) =>
+  const happened = (legId: LegId, kind: LegEvent['kind']) =>
     until(`${kind} of ${legId}`, () => eventsOf(legId).some((event) => event.kind === kind))
   const applyTable = () => engine.setHearing(callId, hearing([...legs.values()]))
   const setMode = ({ legId }: Actor, mode: Mode): void => {
@@ -213,7 +213,7 @@ const say = ({ heard, unclear }: Heard): string =>
   [...heard].sort((a, b) => a - b).join('+') + (unclear.length > 0 ? ` (unclear ${unclear.join(', ')})` : '') || 'silence'
 
 /** Promises about every leg: it ends exactly once, last, and its events come in the order of a call's life. */
-function checkEveryLeg(events: readonly EngineEvent[], dialled: readonly LegId[]): void {
+function checkEveryLeg(events: readonly LegEvent[], dialled: readonly LegId[]): void {
   const cameIn = events.filter((event) => event.kind === 'incoming').map((event) => event.legId)
   const rank = { incoming: 0, ringing: 1, answered: 2, ended: 3 } as const
   for (const legId of [...dialled, ...cameIn]) {

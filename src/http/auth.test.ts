@@ -15,14 +15,16 @@ const keyring = makeKeyring([
 ])
 const basic = (credentials: string): string => `Basic ${Buffer.from(credentials).toString('base64')}`
 
-test('[C2] a key and its token prove their account', () => {
-  assert.equal(authenticated(keyring, basic('key:token'), 'acme'), 'acme')
-  assert.equal(authenticated(keyring, basic('zkey:ztoken'), 'zenith'), 'zenith')
-  assert.equal(authenticated(keyring, basic('second:a:b:c'), 'acme'), 'acme', 'a token may hold colons')
-  assert.equal(authenticated(keyring, basic('key:token').replace('Basic', 'bAsIc'), 'acme'), 'acme', 'the scheme has no case')
+const proven = async (header: string, account: string): Promise<string> => (await authenticated(keyring, header, account)).accountId
+
+test('[C2] a key and its token prove their account', async () => {
+  assert.equal(await proven(basic('key:token'), 'acme'), 'acme')
+  assert.equal(await proven(basic('zkey:ztoken'), 'zenith'), 'zenith')
+  assert.equal(await proven(basic('second:a:b:c'), 'acme'), 'acme', 'a token may hold colons')
+  assert.equal(await proven(basic('key:token').replace('Basic', 'bAsIc'), 'acme'), 'acme', 'the scheme has no case')
 })
 
-test('[C2] everything else is the same refusal, with a challenge', () => {
+test('[C2] everything else is the same refusal, with a challenge', async () => {
   const refused: readonly (readonly [string | undefined, string])[] = [
     [undefined, 'acme'],
     ['', 'acme'],
@@ -49,8 +51,8 @@ test('[C2] everything else is the same refusal, with a challenge', () => {
     [basic('__proto__:token'), 'acme'],
   ]
   for (const [header, account] of refused) {
-    assert.throws(
-      () => authenticated(keyring, header, account),
+    await assert.rejects(
+      authenticated(keyring, header, account),
       (error) =>
         error instanceof HttpError && error.code === 'unauthorized' && error.headers['www-authenticate']?.startsWith('Basic realm=') === true,
       `${header} ${account}`,

@@ -5,8 +5,11 @@ import fc from 'fast-check'
 import { assertDescribed } from '../../test/answers.ts'
 import { openTestDatabase, type TestDatabase, testServers } from '../../test/database.ts'
 import { sampleCall, sampleId } from '../../test/sample-calls.ts'
-import type { AccountId } from '../domain/ids.ts'
+import { SCOPES } from '../domain/account/rights.ts'
+import type { AccountId, KeyId } from '../domain/ids.ts'
 import { listCalls, saveCall } from '../store/calls.ts'
+import { makeApi } from '../control/api.ts'
+import { NOTHING_KEPT } from './nothing-kept.ts'
 import { makeFakeControl } from './fake-control.ts'
 import { makeServer } from './server.ts'
 
@@ -35,12 +38,13 @@ for (const kind of testServers()) {
       const accountId = sampleId() as AccountId
       const nothing = (): void => {}
       const app = makeServer({
-        control: { ...makeFakeControl(() => now), calls: (id, query) => listCalls(sql, id, query) },
-        accounts: { authenticate: () => ({ accountId }), timeZone: () => ZONE },
+        api: makeApi({ ...makeFakeControl(() => now), calls: (id, query) => listCalls(sql, id, query) }, NOTHING_KEPT),
+        accounts: { authenticate: async () => ({ accountId, keyId: 'key' as KeyId, scopes: SCOPES, agents: null }), timeZone: () => ZONE },
         now: () => now,
         newId: sampleId,
         log: { info: nothing, error: nothing },
         ready: () => 'ready',
+        publicUrl: () => '',
       })
       return {
         accountId,

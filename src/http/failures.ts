@@ -68,7 +68,7 @@ interface Spelled {
 
 function spelled(error: unknown, request: FastifyRequest, log: HttpLog): Spelled {
   if (error instanceof DomainError) {
-    return { wire: domainError(error), headers: error.code === 'draining' ? { 'retry-after': String(RETRY_AFTER_S) } : {} }
+    return { wire: domainError(error), headers: error.code === 'draining' || error.code === 'busy' ? { 'retry-after': String(RETRY_AFTER_S) } : {} }
   }
   if (error instanceof HttpError) return { wire: httpError(error.code), headers: error.headers }
   const code = OF_THE_FRAMEWORK[frameworkCode(error)]

@@ -2,16 +2,19 @@
  * A `Control` in memory for tests of the server: the real decisions of `domain/`, with nothing behind their orders. Whoever
  * tests says when a leg answers or ends. Ids are counted, 32 characters like real ones.
  */
+import type { KeyDesk } from '../control/access/key-desk.ts'
+import type { CallbackDesk } from '../control/callback-desk.ts'
 import type { Control, Idempotency, LegOfCall } from '../control/control.ts'
-import type { Account } from '../domain/account.ts'
+import type { Account } from '../domain/account/account.ts'
+import { maySee, type Principal } from '../domain/account/rights.ts'
 import { assertInProgress, type Call, liveLeg } from '../domain/call.ts'
 import type { CallPage, CallQuery } from '../domain/call-query.ts'
 import { addMonitor, changeMode, connect, hangUp } from '../domain/commands.ts'
 import { DomainError, type DomainErrorCode } from '../domain/errors.ts'
 import { incoming, onAnswered, onEnded } from '../domain/events.ts'
-import type { AccountId, CallId, LegId } from '../domain/ids.ts'
+import type { AccountId, CallId, KeyId, LegId } from '../domain/ids.ts'
 import type { EndCause } from '../domain/leg.ts'
-import type { Address } from '../domain/address.ts'
+import { type Address, clientName } from '../domain/address.ts'
 
 export interface FakeControl extends Control {
   /** How often each method was asked, in order. */
@@ -21,6 +24,10 @@ export interface FakeControl extends Control {
   answer(callId: CallId, legId: LegId): Call
   end(callId: CallId, legId: LegId, cause: EndCause): Call
 }
+
+const noKey = (): Promise<never> => Promise.reject(new DomainError('key-not-found'))
+/** A desk that has no keys and makes none, for tests of something else. */
+export const NO_KEYS: KeyDesk = { create: noKey, list: async () => [], find: noKey, rotate: noKey, revoke: noKey }
 
 /** Numbers that begin with this may not be dialled. */
 const FORBIDDEN_PREFIX = '+1900'
@@ -84,10 +91,9 @@ export function makeFakeControl(now: () => number): FakeControl {
     async call(accountId, callId) {
       return find(accountId, callId, 'call-not-found')
     },
-    async calls(accountId, query) {
+    async calls(accountId, query, reach) {
       asked.push('calls')
-      const own = [...calls.values()].filter((call) => call.accountId === accountId)
-      return pageOf(own, query)
+      return pageOf(reachable(calls.values(), accountId, reach), query)
     },
     callIn(accountId, from, dialled, agent) {
       const ids = { callId: newId() as CallId, callerLegId: newId() as LegId, dialledLegId: newId() as LegId }
@@ -99,7 +105,35 @@ export function makeFakeControl(now: () => number): FakeControl {
   }
 }
 
+/** Nobody was ever called back. */
+export function noCallbacks(asked: string[]): CallbackDesk {
+  const unknown = async (): Promise<never> => {
+    throw new DomainError('callback-not-found')
+  }
+  const state = { source: 'data', current: { fingerprint: '0'.repeat(12), madeAt: null }, previous: null } as const
+  return {
+    callbacks: async () => ({ callbacks: [], total: 0, hasPrevious: false, hasNext: false }),
+    callback: unknown,
+    replayCallback: unknown,
+    async replayParked() {
+      asked.push('replayParked')
+      return { replayed: 0, remaining: 0 }
+    },
+    callbackSecret: async () => state,
+    async rotateCallbackSecret() {
+      asked.push('rotateCallbackSecret')
+      return { secret: `whsec_${'A'.repeat(43)}=`, state }
+    },
+  }
+}
+
 const accountOf = (id: AccountId): Account => ({ id, timeZone: 'UTC', numbers: [], agents: [], maxMonitors: MAX_MONITORS })
+
+/** As the store has it in SQL. */
+function reachable(calls: Iterable<Call>, accountId: AccountId, reach: readonly Address[] | null): readonly Call[] {
+  const who: Principal = { accountId, keyId: '' as KeyId, scopes: [], agents: reach?.map(clientName) ?? null }
+  return [...calls].filter((call) => maySee(who, call))
+}
 
 /** Filters by id and status alone, and calls that are created at the same moment are in the order of their ids. */
 function pageOf(calls: readonly Call[], { ids, statuses, order, start, pageSize }: CallQuery): CallPage {

@@ -4,6 +4,8 @@ import { beforeEach, test } from 'node:test'
 import { XMLParser } from 'fast-xml-parser'
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify'
 import { assertDescribed } from '../../test/answers.ts'
+import { makeApi } from '../control/api.ts'
+import { NOTHING_KEPT } from './nothing-kept.ts'
 import type { Control } from '../control/control.ts'
 import type { Address } from '../domain/address.ts'
 import { DomainError } from '../domain/errors.ts'
@@ -40,12 +42,13 @@ function serverOn(over: Control, limits: NonNullable<ServerOptions['limits']> = 
   let requests = 0
   const note = (fields: Readonly<Record<string, unknown>>, message: string): void => void lines.push({ ...fields, message })
   return makeServer({
-    control: over,
+    api: makeApi(over, NOTHING_KEPT),
     limits,
     now: () => now,
     newId: () => `req${++requests}`,
     log: { info: note, error: note },
     ready: () => state,
+    publicUrl: () => '',
     accounts: { authenticate: keyring, timeZone: (accountId) => (accountId === 'acme' ? 'Asia/Kolkata' : 'UTC') },
   })
 }
@@ -168,6 +171,14 @@ test('[C1] the Uri of a call, with the suffix where the vendor has it, can be fo
   assert.match(Uri, /^\/v1\/Accounts\/acme\/Calls\.json\/[0-9a-z]{32}$/)
   const followed = await send('GET', Uri)
   assert.equal(followed.json().Call.Uri, Uri)
+})
+
+test('[C1] two slashes where a base address ends and a path begins are one, in both formats; elsewhere they are an unknown path', async () => {
+  const { path } = await talk()
+  assert.equal((await send('GET', `${ACME}/${path}/ActiveLegs.json`)).json().Legs.length, 2)
+  assert.match((await send('GET', `${ACME}//${path}/ActiveLegs`)).body, /^<\?xml/)
+  for (const url of [`/${ACME}${path}`, `/v1//Accounts/acme${path}`, `/v1/Accounts//acme${path}`, `${ACME}//`, `${ACME}/${path}//ActiveLegs`])
+    assert.equal((await send('GET', url)).statusCode, 404, url)
 })
 
 test('[C1] a path in absolute form is the same path', async () => {
@@ -715,7 +726,14 @@ test('one line a request goes to the log, with ids and without numbers, addresse
     [200, 200, 200, 404, 404, 400, 403],
   )
   const { request, ms, ...rest } = lines[2] ?? assert.fail('no third line')
-  assert.deepEqual(rest, { method: 'POST', route: '/v1/Accounts/:accountSid/Calls/:callSid/Legs', status: 200, call: callId, message: 'request' })
+  assert.deepEqual(rest, {
+    method: 'POST',
+    route: '/v1/Accounts/:accountSid/Calls/:callSid/Legs',
+    status: 200,
+    key: 'key',
+    call: callId,
+    message: 'request',
+  })
   assert.equal(typeof ms, 'number')
   assert.equal(request, 'req3')
 })
@@ -723,11 +741,12 @@ test('one line a request goes to the log, with ids and without numbers, addresse
 test('whoever counts is told of every answer: by the route as it was declared, and of what has none', async () => {
   const answered: unknown[] = []
   const counted = makeServer({
-    control,
+    api: makeApi(control, NOTHING_KEPT),
     now: () => now,
     newId: () => 'r',
     log: { info: () => {}, error: () => {} },
     ready: () => 'ready',
+    publicUrl: () => '',
     accounts: { authenticate: keyring, timeZone: () => 'UTC' },
     onAnswered: ({ method, route, status, seconds }) => void answered.push([method, route, status, seconds >= 0 && seconds < 10]),
   })

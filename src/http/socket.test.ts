@@ -6,6 +6,8 @@ import { after, before, test } from 'node:test'
 import type { FastifyInstance } from 'fastify'
 import type { AccountId } from '../domain/ids.ts'
 import { makeKeyring } from './auth.ts'
+import { makeApi } from '../control/api.ts'
+import { NOTHING_KEPT } from './nothing-kept.ts'
 import { makeFakeControl } from './fake-control.ts'
 import { makeServer } from './server.ts'
 
@@ -24,17 +26,21 @@ function newServer(): FastifyInstance {
   const control = makeFakeControl(() => 0)
   let requests = 0
   return makeServer({
-    control: {
-      ...control,
-      liveCall: async (...asked) => {
-        await gate
-        return control.liveCall(...asked)
+    api: makeApi(
+      {
+        ...control,
+        liveCall: async (...asked) => {
+          await gate
+          return control.liveCall(...asked)
+        },
       },
-    },
+      NOTHING_KEPT,
+    ),
     accounts: { authenticate: makeKeyring([{ accountId: 'acme' as AccountId, key: 'key', token: 'token' }]), timeZone: () => 'Asia/Kolkata' },
     now: () => 0,
     newId: () => `req${++requests}`,
     ready: () => state,
+    publicUrl: () => '',
     log: { info: () => undefined, error: (fields) => void errors.push(fields) },
   })
 }

@@ -7,11 +7,16 @@
  *                               is silent for longer than it can be late, our clock sends what waits in the queues.
  *   ear of a monitor            clocked by us, one frame every ptime without a break while it may hear anybody. Every mouth
  *                               has a queue of its own, so that a silent or lossy party never holds up another.
+ *   mouth of a clip             has no packets and no queue: whatever goes to its ears, relayed or ours, has its samples folded in
+ *   ear of a tape               writes down copies of what comes, and changes nothing
  *
  * One rule: fail closed. A mouth is heard where the table says so, both have a row, both have terms and the phones send and
  * receive; in every other case there is no queue and no path. A new table drops at once what waits for an ear that may no
  * longer hear it (contract C23). Ears without a queue are relayed bit for bit, so listening changes nothing (C25).
  */
+import { isOver, listenTo, MAX_CLIP_SAMPLES, MAX_SOUNDS, startPlaying, type Listening, type Playing } from './clips/player.ts'
+import { keepStrips, makeRecording, settle, type Recording, type Strip } from './clips/tape.ts'
+import { makeTrack, type Track } from './clips/timeline.ts'
 import { SAMPLES_PER_MS, type Law } from './g711.ts'
 import { aim, isReachable, makeLatch, type Latch, type Source } from './latch.ts'
 import type { Sound } from './mixer.ts'
@@ -59,6 +64,10 @@ export interface SoundLeg {
   source: SoundLeg | null
   /** Every other mouth it hears. */
   queues: Map<SoundLeg, FrameQueue>
+  /** The clips it hears. */
+  sounds: Map<Playing, Listening>
+  /** Null while the call is not recorded. */
+  taping: Taping | null
   /** The ears that this leg's packets go to, and those whose queue they fill. */
   relaysTo: SoundLeg[]
   feeds: SoundLeg[]
@@ -82,12 +91,22 @@ export interface SoundLeg {
   starvations: number
 }
 
+/** How a leg is recorded: what is known of its time, and the tapes that hear it. */
+export interface Taping {
+  readonly recording: Recording
+  readonly track: Track
+  strips: readonly Strip[]
+}
+
 export interface Conversation {
   readonly legs: Map<string, SoundLeg>
   table: ReadonlyMap<string, readonly string[]>
+  /** What plays; at most `MAX_SOUNDS`. */
+  readonly sounds: Map<string, Playing>
+  recording: Recording | null
 }
 
-export const makeConversation = (): Conversation => ({ legs: new Map(), table: new Map() })
+export const makeConversation = (): Conversation => ({ legs: new Map(), table: new Map(), sounds: new Map(), recording: null })
 
 /** A new leg is deaf and dumb until it has terms and a row in the table. */
 export function addLeg(call: Conversation, id: string, kind: SoundLeg['kind'], seed: Seed & { readonly cname: string }): SoundLeg {
@@ -101,6 +120,8 @@ export function addLeg(call: Conversation, id: string, kind: SoundLeg['kind'], s
     outlet: makeOutlet(seed),
     source: null,
     queues: new Map(),
+    sounds: new Map(),
+    taping: call.recording === null ? null : tapingOf(call.recording),
     relaysTo: [],
     feeds: [],
     dueAt: null,
@@ -128,10 +149,56 @@ export function removeLeg(call: Conversation, leg: SoundLeg, now: number): void 
   wire(call, now)
 }
 
-/** Replaces who hears whom, between two packets. */
+/** Replaces who hears whom, between two packets. A clip that is named nowhere any more is over. */
 export function setTable(call: Conversation, table: ReadonlyMap<string, readonly string[]>, now: number): void {
   call.table = table
+  for (const id of call.sounds.keys()) if (!isNamed(call, id)) call.sounds.delete(id)
   wire(call, now)
+}
+
+/**
+ * Begins a clip. One that the table does not name, or that plays already, does not begin.
+ * @throws Error when the clip is too long, or too many play.
+ */
+export function play(call: Conversation, id: string, { samples, repeats }: Pick<Playing, 'samples' | 'repeats'>, now: number): void {
+  if (!isNamed(call, id) || call.sounds.has(id)) return
+  if (samples.length > MAX_CLIP_SAMPLES) throw new Error(`a sound of more than ${MAX_CLIP_SAMPLES / SAMPLES_PER_MS / 60_000} minutes is not played`)
+  if (call.sounds.size >= MAX_SOUNDS) throw new Error(`${MAX_SOUNDS} sounds play in this call already`)
+  call.sounds.set(id, startPlaying(id, samples, repeats, now))
+  wire(call, now)
+}
+
+/** Ends the clips that have come to their end, and says which: in the order of their ends. */
+export function endSounds(call: Conversation, now: number): readonly string[] {
+  if (call.sounds.size === 0) return []
+  const earsOf = (playing: Playing) => [...call.legs.values()].flatMap((leg) => leg.sounds.get(playing) ?? [])
+  const over = [...call.sounds.values()].filter((playing) => isOver(playing, earsOf(playing), now))
+  if (over.length === 0) return []
+  for (const { id } of over) call.sounds.delete(id)
+  wire(call, now)
+  const endOf = ({ startedAt, samples }: Playing): number => startedAt + samples.length / SAMPLES_PER_MS
+  return over.sort((a, b) => endOf(a) - endOf(b)).map(({ id }) => id)
+}
+
+/** As if the call had never been recorded: for one that cannot be kept. */
+export function dropRecording(call: Conversation): void {
+  call.recording = null
+  for (const leg of call.legs.values()) leg.taping = null
+}
+
+/**
+ * Begins the call's recording: what each tape hears by the table goes to a channel of its own.
+ * @param tapeIds One or two different ones.
+ * @throws Error for other numbers of tapes, and when the call is recorded already.
+ */
+export function recordCall(call: Conversation, tapeIds: readonly string[], now: number): Recording {
+  if (tapeIds.length < 1 || tapeIds.length > 2 || new Set(tapeIds).size !== tapeIds.length)
+    throw new Error('a recording has one tape or two different ones')
+  if (call.recording !== null) throw new Error('this call is recorded already')
+  call.recording = makeRecording(tapeIds, now)
+  for (const leg of call.legs.values()) leg.taping = tapingOf(call.recording)
+  wire(call, now)
+  return call.recording
 }
 
 /** New or changed terms for one of the call's legs. */
@@ -184,7 +251,9 @@ function wire(call: Conversation, now: number): void {
   for (const leg of call.legs.values()) {
     leg.relaysTo = []
     leg.feeds = []
+    if (leg.taping !== null) leg.taping.strips = []
   }
+  if (call.recording !== null) wireTapes(call, call.recording, now)
   for (const ear of call.legs.values()) {
     const mouths = mouthsOf(call, ear)
     const source = ear.kind === 'conversation' ? (mouths.find((mouth) => mouth.kind === 'conversation') ?? null) : null
@@ -196,10 +265,44 @@ function wire(call: Conversation, now: number): void {
       mouths.filter((mouth) => mouth !== source),
       now,
     )
-    const isClocked = ear.queues.size > 0
+    ear.sounds = new Map(soundsOf(call, ear).map((playing) => [playing, ear.sounds.get(playing) ?? listenTo(playing, now)]))
+    const isClocked = ear.queues.size > 0 || ear.sounds.size > 0
     if (!isClocked) ear.dueAt = null
-    else if (ear.dueAt === null) arm(ear, now, timelineAt(ear.outlet, now))
+    else if (ear.dueAt === null) {
+      arm(ear, now, timelineAt(ear.outlet, now))
+      // Nobody's packets are to be waited for.
+      if (source === null && ear.sounds.size > 0) ear.dueAt = now
+    }
   }
+}
+
+/** A tape hears whom its row names, by the rules of any ear; it is never on hold. */
+function wireTapes(call: Conversation, recording: Recording, now: number): void {
+  settle(recording, now)
+  for (const tape of recording.tapes) {
+    const row = [...new Set(call.table.get(tape.id) ?? [])]
+    const legs = row.flatMap((id) => speakerIn(call, id) ?? [])
+    const clips = row.flatMap((id) => call.sounds.get(id) ?? [])
+    const mouths = [...legs.map((leg) => ({ mouth: leg, playing: null })), ...clips.map((playing) => ({ mouth: playing, playing }))]
+    const strips = keepStrips(recording, tape, mouths, now)
+    for (const [i, { taping }] of legs.entries()) if (taping !== null) taping.strips = [...taping.strips, ...strips.slice(i, i + 1)]
+  }
+}
+
+const tapingOf = (recording: Recording): Taping => ({ recording, track: makeTrack(), strips: [] })
+
+/** The leg with a mouth that may be heard: it has a row and terms, and its phone sends. */
+function speakerIn(call: Conversation, id: string): SoundLeg | null {
+  const mouth = call.legs.get(id)
+  return mouth?.terms?.phoneSends === true && call.table.has(id) ? mouth : null
+}
+
+const isNamed = (call: Conversation, soundId: string): boolean => [...call.table.values()].some((row) => row.includes(soundId))
+
+/** The clips in the ear's row that play, while it can hear at all: it comes back to where they are then. */
+function soundsOf(call: Conversation, ear: SoundLeg): Playing[] {
+  if (call.sounds.size === 0 || !canHear(ear)) return []
+  return [...new Set(call.table.get(ear.id) ?? [])].flatMap((id) => call.sounds.get(id) ?? [])
 }
 
 /** The mouths in the ear's row that may really be heard, in the row's order. */
@@ -207,9 +310,8 @@ function mouthsOf(call: Conversation, ear: SoundLeg): SoundLeg[] {
   if (!canHear(ear)) return []
   const mouths: SoundLeg[] = []
   for (const id of call.table.get(ear.id) ?? []) {
-    const mouth = call.legs.get(id)
-    if (mouth === undefined || mouth === ear || !call.table.has(id) || mouths.includes(mouth)) continue
-    if (mouth.terms?.phoneSends === true) mouths.push(mouth)
+    const mouth = speakerIn(call, id)
+    if (mouth !== null && mouth !== ear && !mouths.includes(mouth)) mouths.push(mouth)
   }
   return mouths
 }

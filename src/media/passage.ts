@@ -8,10 +8,14 @@
  *   comfort noise   (RFC 3389) means that the mouth is silent from here. No ear is given it, since we never offer it; like
  *                   whatever else an ear does not take, it leaves no gap in the numbers of that ear's stream
  *
+ * A clip is folded into whatever goes to its ears; a tape reads a packet before anybody rewrites it, and is given no keys.
+ *
  * Silence is not nothing: a phone that is sent no packet for long takes the call for dead, and a NAT closes (RFC 6263). Who
  * may hear and was sent nothing for KEEP_ALIVE_MS gets one frame of silence, whoever else is in the call (contract C25).
  */
-import { arm, canHear, type Conversation, type SoundLeg, type Terms } from './conversation.ts'
+import { soundAt } from './clips/player.ts'
+import { record, turn } from './clips/tape.ts'
+import { arm, canHear, endSounds, type Conversation, type SoundLeg, type Terms } from './conversation.ts'
 import { parseKey } from './dtmf.ts'
 import { lawOf, PAYLOAD_TYPE, SAMPLES_PER_MS, type Law } from './g711.ts'
 import { admit, isReachable, isSame, targetOf, type Source } from './latch.ts'
@@ -92,13 +96,15 @@ export function arrive(leg: SoundLeg, { from, bytes, now }: Datagram, send: Send
   }
 }
 
-/** The clock: sends every frame that is due. Call it every 10 ms. */
-export function tick(call: Conversation, now: number, send: Send): void {
+/** The clock: sends every frame that is due. Call it every 10 ms. Returns the clips that have come to their end. */
+export function tick(call: Conversation, now: number, send: Send): readonly string[] {
   for (const leg of call.legs.values()) {
     if (leg.terms === null) continue
     if (leg.dueAt !== null) sendDue(leg, leg.terms, leg.dueAt, now, send)
     if (now >= leg.silenceDueAt && canHear(leg)) sendFrame(leg, leg.terms, [], { time: timelineAt(leg.outlet, now), now, send })
   }
+  if (call.recording !== null) turn(call.recording, now)
+  return endSounds(call, now)
 }
 
 /** A datagram came in on a leg's RTCP port; only from the host that its sound comes from. */
@@ -145,6 +151,8 @@ function passSound(passing: Passing, law: Law): void {
       if (queue !== undefined) put(queue, sound, now)
     }
   }
+  const { taping } = mouth
+  if (taping !== null) record(taping.recording, taping.track, taping.strips, { timestamp: packet.timestamp, arrival, ...sound }, now)
   const last = mouth.relaysTo.length - 1
   for (const [i, ear] of mouth.relaysTo.entries()) relay(ear, passing, i === last ? sound : { ...sound, codes: copyOf(bytes) })
 }
@@ -158,6 +166,7 @@ function relay(ear: SoundLeg, { packet, arrival, now, send }: Passing, sound: So
   if (stamp === null) return
   // A duplicate takes nothing from the queues: its first copy did.
   const folded = arrival === 'late' ? [] : takeAll(ear, length, now)
+  for (const clip of clipsAt(ear, stamp.timestamp, length, law, arrival === 'late')) folded.push(clip)
   if (folded.length === 0) transcode(bytes, from, from + length, sound.law, law)
   else mix([sound, ...folded], law, bytes, from, length)
   if (arrival !== 'late' && ear.dueAt !== null) arm(ear, now, ear.outlet.end)
@@ -177,14 +186,14 @@ function sendDue(ear: SoundLeg, terms: Terms, due: number, now: number, send: Se
   }
   while (dueAt <= now + TICK_SLACK_MS) {
     const sources = takeAll(ear, samples, now)
-    if (sources.length > 0 || ear.kind === 'monitor') sendFrame(ear, terms, sources, { time: ear.clockTime, now, send })
+    if (sources.length > 0 || ear.sounds.size > 0 || ear.kind === 'monitor') sendFrame(ear, terms, sources, { time: ear.clockTime, now, send })
     dueAt += ptimeMs
     ear.clockTime = laterTimestamp(ear.clockTime, samples)
   }
   ear.dueAt = dueAt
 }
 
-/** A frame of our own: of these sounds, or of silence. */
+/** A frame of our own: of these sounds and the clips that play, or of silence. */
 function sendFrame(
   ear: SoundLeg,
   terms: Terms,
@@ -193,8 +202,8 @@ function sendFrame(
 ): void {
   const samples = Math.round(terms.ptimeMs * SAMPLES_PER_MS)
   const bytes = new Uint8Array(RTP_HEADER_BYTES + samples)
-  mix(sources, terms.law, bytes, RTP_HEADER_BYTES, samples)
   const stamp = generated(ear.outlet, time, samples, now)
+  mix([...sources, ...clipsAt(ear, stamp.timestamp, samples, terms.law, false)], terms.law, bytes, RTP_HEADER_BYTES, samples)
   emit(ear, { type: PAYLOAD_TYPE[terms.law], stamp, bytes, from: RTP_HEADER_BYTES, to: bytes.length, now }, send)
 }
 
@@ -205,6 +214,19 @@ function takeAll(ear: SoundLeg, samples: number, now: number): Sound[] {
     if (length > 0) sources.push({ law: queue.law, codes: queue.taking, from: 0, length })
   }
   return sources
+}
+
+const NO_CLIPS: readonly Sound[] = []
+
+/** What a packet carries of the clips that its ear hears. One that is late is not where a clip begins. */
+function clipsAt(ear: SoundLeg, timestamp: number, samples: number, law: Law, isLate: boolean): readonly Sound[] {
+  if (ear.sounds.size === 0) return NO_CLIPS
+  const clips: Sound[] = []
+  for (const [playing, listening] of ear.sounds) {
+    const clip = isLate && listening.origin === null ? null : soundAt(playing, listening, timestamp, samples, law)
+    if (clip !== null) clips.push(clip)
+  }
+  return clips
 }
 
 /** A key goes to every ear that hears the mouth, with the ear's payload type; an ear that takes none sees no gap. */

@@ -46,6 +46,8 @@ export interface Phone {
 export interface Rig {
   readonly call: Conversation
   readonly phones: Map<string, Phone>
+  /** Clips that came to their end, in their order, and when. */
+  readonly played: { readonly id: string; readonly at: number }[]
   now: number
 }
 
@@ -86,7 +88,7 @@ export const termsOf = (phone: Phone, change: Partial<Terms> = {}): Terms => ({
 })
 
 export function makeRig(...phones: readonly Phone[]): Rig {
-  const rig: Rig = { call: makeConversation(), phones: new Map(), now: 1_000_000 }
+  const rig: Rig = { call: makeConversation(), phones: new Map(), played: [], now: 1_000_000 }
   for (const each of phones) join(rig, each)
   return rig
 }
@@ -135,7 +137,8 @@ export function pressed(rig: Rig, from: Phone, payload: Uint8Array, timestamp: n
 export function run(rig: Rig, ms: number): void {
   for (const until = rig.now + ms; rig.now < until; rig.now++) {
     for (const each of rig.phones.values()) if ((rig.now - each.phaseMs) % each.ptimeMs === 0) speak(rig, each)
-    if (rig.now % TICK_EVERY_MS === 0) tick(rig.call, rig.now, sendOf(rig))
+    if (rig.now % TICK_EVERY_MS !== 0) continue
+    for (const id of tick(rig.call, rig.now, sendOf(rig))) rig.played.push({ id, at: rig.now })
   }
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Account } from '../domain/account.ts'
+import type { Account } from '../domain/account/account.ts'
 import type { Address } from '../domain/address.ts'
 import type { Call, Decision } from '../domain/call.ts'
 import { addMonitor, changeMode, connect } from '../domain/commands.ts'
@@ -190,6 +190,8 @@ function fakePlane() {
     },
     connect: async () => {},
     setHearing: async () => {},
+    play: async () => {},
+    record: async () => {},
     async close(legId) {
       const last = figures.get(legId) ?? null
       figures.delete(legId)
@@ -262,7 +264,8 @@ const engine: Sources['engine'] = {
 
 test('the engine and the outbox are looked at when somebody reads', async () => {
   const { metrics, series } = rig()
-  metrics.lookAt({ engine, callbackBacklog: async () => ({ pending: 8, oldestMs: 9_000, overdueMs: 1_500, parked: 10 }) })
+  metrics.lookAt({ engine, callbackBacklog: async () => ({ pending: 8, oldestMs: 9_000, overdueMs: 1_500, parked: 10 }), pausedReceivers: () => 11 })
+  metrics.onReceiverPaused()
   const expected: Readonly<Record<string, number>> = {
     earshot_engine_legs: 3,
     earshot_sip_sessions: 4,
@@ -275,6 +278,8 @@ test('the engine and the outbox are looked at when somebody reads', async () => 
     earshot_callbacks_oldest_pending_seconds: 9,
     earshot_callbacks_lag_seconds: 1.5,
     earshot_callbacks_parked: 10,
+    earshot_callback_receivers_paused: 11,
+    earshot_callback_receiver_pauses_total: 1,
   }
   for (const [name, value] of Object.entries(expected)) assert.equal(await series(name), value, name)
 })
@@ -282,7 +287,7 @@ test('the engine and the outbox are looked at when somebody reads', async () => 
 test('without the database the rest is said, and nothing is made up', async () => {
   for (const callbackBacklog of [() => Promise.reject(new Error('away')), () => new Promise<never>(() => {})]) {
     const { metrics, series, troubles } = rig({ lookMs: 5 })
-    metrics.lookAt({ engine, callbackBacklog })
+    metrics.lookAt({ engine, callbackBacklog, pausedReceivers: () => 0 })
     assert.equal(await series('earshot_database_up'), 0)
     assert.equal(await series('earshot_callbacks_pending'), Number.NaN)
     assert.equal(await series('earshot_sip_sessions'), 4)

@@ -9,7 +9,7 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 import type { Call } from '../domain/call.ts'
 import type { Mode } from '../domain/leg.ts'
 import type { MediaPlane } from '../engine/native/media-plane.ts'
-import type { Backlog } from '../store/outbox.ts'
+import type { Backlog } from '../store/outbox/log.ts'
 import { makeCallCounting } from './calls.ts'
 import { makeMediaCounting } from './media.ts'
 
@@ -35,6 +35,8 @@ export interface Sources {
     registrations(): readonly unknown[]
   }
   readonly callbackBacklog: () => Promise<Backlog>
+  /** Receivers of callbacks that are left alone, as they are down. */
+  readonly pausedReceivers: () => number
 }
 
 export interface Metrics {
@@ -45,6 +47,8 @@ export interface Metrics {
   onRequest(request: AnsweredRequest): void
   /** An attempt was recorded. `retry`: not accepted, and due again. */
   onCallback(outcome: 'delivered' | 'retry' | 'parked'): void
+  /** A receiver of callbacks was found to be down. */
+  onReceiverPaused(): void
   /** The same plane, seen to work. */
   watchMedia(plane: MediaPlane): MediaPlane
   /** The same object, its mode changes timed from their order to the moment at which the sound has changed. */
@@ -102,6 +106,11 @@ export function makeMetrics({ process, clock, onTrouble, lookMs = LOOK_MS }: Met
     registers,
   })
   for (const outcome of ['delivered', 'retry', 'parked']) attempts.inc({ outcome }, 0)
+  const pauses = new Counter({
+    name: 'earshot_callback_receiver_pauses_total',
+    help: 'Times that a receiver of callbacks was found to be down and left alone for a while.',
+    registers,
+  })
   const look = makeLooking(registry)
   let sources: Sources | null = null
   const safely = (count: () => void): void => {
@@ -116,6 +125,7 @@ export function makeMetrics({ process, clock, onTrouble, lookMs = LOOK_MS }: Met
     onCrashedCalls: (count) => safely(() => crashed.inc(count)),
     onRequest: (request) => safely(() => requests.count(request)),
     onCallback: (outcome) => safely(() => attempts.inc({ outcome })),
+    onReceiverPaused: () => safely(() => pauses.inc()),
     watchMedia: (plane) => media.watch(plane, safely),
     watchModes: (control) => ({
       ...control,
@@ -175,17 +185,19 @@ function makeLooking(registry: Registry): (sources: Sources) => Promise<void> {
   const oldest = gauge('earshot_callbacks_oldest_pending_seconds', 'Age of the oldest of them.')
   const lag = gauge('earshot_callbacks_lag_seconds', 'For how long the next callback is overdue; 0 when none is.')
   const parked = gauge('earshot_callbacks_parked', 'Callbacks that nobody accepted, kept until they are deleted; counted up to 10000.')
+  const paused = gauge('earshot_callback_receivers_paused', 'Receivers of callbacks that are left alone now, as they are down.')
   const rise = (metric: Counter, last: { at: number }, to: number): void => {
     metric.inc(Math.max(0, to - last.at))
     last.at = to
   }
   const [seenMalformed, seenDropped] = [{ at: 0 }, { at: 0 }]
-  return async ({ engine, callbackBacklog }) => {
+  return async ({ engine, callbackBacklog, pausedReceivers }) => {
     const counts = engine.counts()
     engineLegs.set(counts.legs)
     sessions.set(counts.sessions)
     transactions.set(counts.transactions)
     registrations.set(engine.registrations().length)
+    paused.set(pausedReceivers())
     rise(malformed, seenMalformed, counts.malformed)
     rise(dropped, seenDropped, counts.dropped)
     databaseUp.set(0)

@@ -4,6 +4,7 @@ import type { Address } from '../domain/address.ts'
 import type { Call, CallState } from '../domain/call.ts'
 import type { AccountId, CallId, LegId } from '../domain/ids.ts'
 import type { CallbackContentType, CallbackEvent, EndCause, Leg, LegState, Mode, Subscription } from '../domain/leg.ts'
+import type { SoundState } from '../domain/sound.ts'
 import { fromTimestamp, toTimestamp } from './json.ts'
 
 interface SubscriptionRow {
@@ -27,6 +28,13 @@ export interface CallRow extends SubscriptionRow {
   readonly ring_ms: number
   readonly limit_ms: number
   readonly custom_field: string | null
+  readonly wait_url: string | null
+  readonly opening_url: string | null
+  readonly opening_to: 'callee' | 'both' | null
+  readonly recording: SoundState['recording']
+  readonly stage: SoundState['stage']
+  readonly recorded_from: string | null
+  readonly retries_left: number
   readonly status: CallState['status']
   readonly outcome: EndCause | null
   readonly ended_at: string | null
@@ -69,6 +77,13 @@ export const CALL_COLUMNS: Readonly<Record<keyof CallRow, string>> = {
   ring_ms: 'integer',
   limit_ms: 'integer',
   custom_field: 'text',
+  wait_url: 'text',
+  opening_url: 'text',
+  opening_to: 'text',
+  recording: 'text',
+  stage: 'text',
+  recorded_from: 'timestamptz',
+  retries_left: 'integer',
   status: 'text',
   outcome: 'text',
   ended_at: 'timestamptz',
@@ -114,6 +129,8 @@ export function callRow(call: Call, node: string): CallRow {
     limit_ms: call.limitMs,
     custom_field: call.customField,
     ...subscriptionRow(call.subscription),
+    ...soundRow(call.sound),
+    retries_left: call.retriesLeft,
     status: state.status,
     outcome: state.status === 'live' ? null : state.outcome,
     ended_at: state.status === 'ended' ? toTimestamp(state.endedAt) : null,
@@ -163,6 +180,8 @@ export function callOf(row: CallRow, legs: readonly LegRow[]): Call {
     subscription: subscriptionOf(row),
     customField: row.custom_field,
     state: callStateOf(row),
+    sound: soundOf(row),
+    retriesLeft: row.retries_left,
     legs: legs.map(legOf),
   }
 }
@@ -205,6 +224,23 @@ function legStateOf(row: LegRow): LegState {
     case 'ended':
       return { status: 'ended', endedAt: fromTimestamp(present(row.ended_at)), answeredAt, cause: present(row.cause) }
   }
+}
+
+function soundRow({ waitUrl, opening, recording, stage, recordedFrom }: SoundState) {
+  return {
+    wait_url: waitUrl,
+    opening_url: opening?.url ?? null,
+    opening_to: opening?.to ?? null,
+    recording,
+    stage,
+    recorded_from: recordedFrom === null ? null : toTimestamp(recordedFrom),
+  }
+}
+
+function soundOf(row: CallRow): SoundState {
+  const { wait_url: waitUrl, opening_url: url, opening_to: to, recording, stage, recorded_from: from } = row
+  const opening = url === null ? null : { url, to: present(to) }
+  return { waitUrl, opening, recording, stage, recordedFrom: from === null ? null : fromTimestamp(from) }
 }
 
 function subscriptionRow(subscription: Subscription | null): SubscriptionRow {

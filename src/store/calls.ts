@@ -3,6 +3,7 @@
  * answer kept for a repeated request: either all of it is on disk or nothing (contract C27, C19).
  */
 import assert from 'node:assert/strict'
+import type { Address } from '../domain/address.ts'
 import type { Call } from '../domain/call.ts'
 import type { CallPage, CallQuery } from '../domain/call-query.ts'
 import type { AccountId, CallId } from '../domain/ids.ts'
@@ -10,13 +11,17 @@ import { CALL_COLUMNS, type CallRow, callOf, callRow, LEG_COLUMNS, type LegRow, 
 import type { Sql } from './database.ts'
 import { type IdempotencyRecord, IdempotencyTaken } from './idempotency.ts'
 import { rowsJson, toTimestamp } from './json.ts'
-import { CALLBACK_CHANNEL, type CallbackRow, receiverOf } from './outbox.ts'
+import { CALLBACK_CHANNEL, type CallbackRow, receiverOf } from './outbox/rows.ts'
 
-export interface CallSave {
+/** What is written with a call, in the same statement. */
+export interface Records {
+  readonly callbacks: readonly CallbackRow[]
+}
+
+export interface CallSave extends Records {
   readonly call: Call
   /** The node that carries the call. */
   readonly node: string
-  readonly callbacks: readonly CallbackRow[]
   readonly idempotency: IdempotencyRecord | null
 }
 
@@ -44,11 +49,14 @@ const IDEMPOTENCY_COLUMNS = {
   created_at: 'timestamptz',
 }
 
-/** All rows in, whatever their number: the text stays the same and is planned once. Unchanged legs are left alone. */
+/**
+ * All rows in, whatever their number: the text stays the same and is planned once. Unchanged legs are left alone. The same save a second
+ * time changes nothing: after a lost connection nobody knows whether the first one was made.
+ */
 const SAVE = `
 with saved_call as (${insertion('call', CALL_COLUMNS, '$1')} ${overwriting('call', CALL_COLUMNS)}),
 saved_legs as (${insertion('leg', LEG_COLUMNS, '$2')} ${overwriting('leg', LEG_COLUMNS)}),
-enqueued as (${insertion('callback', CALLBACK_COLUMNS, '$3')}),
+enqueued as (${insertion('callback', CALLBACK_COLUMNS, '$3')} on conflict (id) do nothing),
 remembered as (${insertion('idempotency', IDEMPOTENCY_COLUMNS, '$4')})
 select case when json_array_length($3::json) > 0 then pg_notify('${CALLBACK_CHANNEL}', '') end`
 
@@ -66,7 +74,8 @@ function overwriting(table: string, columns: Readonly<Record<string, string>>): 
 }
 
 /**
- * Writes the call, all its legs, the callbacks and the idempotency record in one atomic statement, and wakes the webhook worker.
+ * Writes the call, all its legs, the callbacks and the idempotency record in one atomic statement, and wakes the webhook worker. Twice is
+ * as good as once.
  * @throws {IdempotencyTaken} when the key has been used meanwhile.
  */
 export async function saveCall(sql: Sql, { call, node, callbacks, idempotency }: CallSave): Promise<void> {
@@ -80,10 +89,17 @@ export async function saveCall(sql: Sql, { call, node, callbacks, idempotency }:
     await sql.query(SAVE, values, 'call-save')
   } catch (error) {
     if (error instanceof Error && 'constraint' in error && error.constraint === 'idempotency_pkey') {
+      if (idempotency !== null && (await isOwn(sql, idempotency))) return
       throw new IdempotencyTaken('the idempotency key was used meanwhile', { cause: error })
     }
     throw error
   }
+}
+
+/** Whether it is this very save that was made before: all of it, since it is one statement. */
+async function isOwn(sql: Sql, { accountId, key, callId, legId }: IdempotencyRecord): Promise<boolean> {
+  const own = 'select from idempotency where account_id = $1 and key = $2 and call_id = $3 and leg_id is not distinct from $4'
+  return (await sql.query(own, [accountId, key, callId, legId])).length > 0
 }
 
 function callbackValues(callback: CallbackRow): Record<keyof typeof CALLBACK_COLUMNS, string | null> {
@@ -142,15 +158,17 @@ interface Listed {
  *
  * The text says only what is asked, and is not prepared: each question gets the plan that suits it. Of 100,000 calls in the
  * window, on two busy cores: a page with its total 25 ms, live calls alone 3 ms, by `Duration` or own number 400 ms.
+ *
+ * @param reach Only calls in which one of these takes part, as if there were no others (`reachesAny`); null: all of the account's.
  */
-export async function listCalls(sql: Sql, accountId: AccountId, query: CallQuery): Promise<CallPage> {
+export async function listCalls(sql: Sql, accountId: AccountId, query: CallQuery, reach: readonly Address[] | null = null): Promise<CallPage> {
   const { start, pageSize } = query
   const backwards = start?.side === 'before'
   const forth = (query.order === 'asc') !== backwards
   const [direction, beyond, behind] = forth ? ['asc', '>', '<='] : ['desc', '<', '>=']
   const values: unknown[] = []
   const given = (value: unknown, type: string): string => `$${values.push(value)}::${type}`
-  const conditions = conditionsOf(accountId, query, given)
+  const conditions = [...conditionsOf(accountId, query, given), ...(reach === null ? [] : [takesPart(given(reach, 'text[]'))])]
   const here = start && `(${given(toTimestamp(start.createdAt), 'timestamptz')}, ${given(start.id, 'text')})`
   const [listed] = await sql.query<Listed>(
     `with matching as not materialized (select * from call where ${conditions.join(' and ')}),
@@ -173,6 +191,11 @@ export async function listCalls(sql: Sql, accountId: AccountId, query: CallQuery
     hasNext: backwards ? listed.behind : more,
   }
 }
+
+/** The same question as `maySee`: a supervisor does not take part, and who is yet to be rung does. */
+const takesPart = (addresses: string): string =>
+  `(from_address = any (${addresses}) or to_address = any (${addresses})
+    or exists (select from leg where leg.call_id = call.id and leg.mode is null and leg.address = any (${addresses})))`
 
 /** As calls show it: an outside caller dialled it, anybody else was shown it. */
 const OWN_NUMBER = `case when direction = 'inbound' and exists (

@@ -114,26 +114,6 @@ for (const server of testServers()) {
       assert.equal(heard, until)
     })
 
-    test('processes that start at once on an empty database all come up, and its tables are made once', async () => {
-      await sql.query('create database empty')
-      const url = opened.url.replace(/@\/\w+/, '@/empty')
-      const all = await Promise.all(Array.from({ length: 4 }, () => openDatabase({ data: url, log: silent })))
-      const [steps] = await Promise.all(all.map((one) => one.sql.query<{ name: string }>('select name from migration')))
-      assert.deepEqual(
-        steps?.map((step) => step.name),
-        ['001-calls'],
-      )
-      await Promise.all(all.map((one) => one.close()))
-      await sql.query('drop database empty with (force)')
-    })
-
-    test('a database of a newer Earshot is refused with a sentence', async () => {
-      await sql.query(`insert into migration (name, timestamp) values ('999-from-the-future', '2999-01-01')`)
-      await assert.rejects(openDatabase({ data: opened.url, log: silent }), /written by a newer version of Earshot/)
-      await sql.query(`delete from migration where name like '999%'`)
-      await (await openDatabase({ data: opened.url, log: silent })).close()
-    })
-
     test('a server that cannot be reached is an error, soon', async () => {
       await assert.rejects(openDatabase({ data: 'postgres://nobody@127.0.0.1:9/none', log: silent }), /ECONNREFUSED/)
     })

@@ -4,9 +4,10 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import { EMBEDDED_DATABASE, type EmbeddedServer, startEmbedded } from './embedded.ts'
-import { OLDEST_MAJOR } from './embedded-binaries.ts'
-import { lookInto, type ServerAddress } from './embedded-folder.ts'
+import { EMBEDDED_DATABASE, type EmbeddedServer, startEmbedded } from './embedded/server.ts'
+import { OLDEST_MAJOR } from './embedded/binaries.ts'
+import { FolderInUse } from './embedded/hold.ts'
+import { lookInto, type ServerAddress } from './embedded/folder.ts'
 import { storable } from './json.ts'
 import { migrate, pendingSteps } from './migrations/migrate.ts'
 
@@ -37,8 +38,8 @@ export interface Database {
   readonly steps: { readonly made: readonly string[]; readonly pending: readonly string[] }
   /** Commits when `work` resolves, rolls back when it rejects. */
   transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T>
-  /** Calls back at every NOTIFY on the channel, and once after each reconnect, since notifications may have been missed. */
-  listen(channel: string, onNotify: () => void): Promise<Listening>
+  /** Calls back at every NOTIFY on the channel with its payload, and with '' after each reconnect, since notifications may have been missed. */
+  listen(channel: string, onNotify: (payload: string) => void): Promise<Listening>
   /**
    * Makes this process the only one that goes by this name, until it closes or dies.
    * @throws {Error} with a sentence for the operator when another one does.
@@ -60,6 +61,8 @@ const CONNECT_MS = 10_000
 /** A statement that takes longer is a fault; nothing here comes near it. */
 const STATEMENT_MS = 30_000
 const RETURN_MS = 500
+/** How long a command waits for the server of an Earshot that has the folder. */
+const BESIDE_MS = 15_000
 /** Class of the advisory locks of `claim`. */
 const NODE_LOCK = 'earshot node'
 const POSTGRES_URL = /^postgres(?:ql)?:\/\//
@@ -95,11 +98,20 @@ export async function openBeside({ data, log, migrates }: BesideOptions): Promis
     const server = await startEmbedded({ folder: data, log })
     return await connectDatabase({ config: configOf(server), log, server, migrates })
   } catch (error) {
-    // An Earshot was starting meanwhile.
-    const again = await lookInto(data, log)
-    if (again.running === null) throw error
-    return connectDatabase({ config: configOf(again.running), log, server: null, migrates })
+    if (!(error instanceof FolderInUse)) throw error
+    // An Earshot was starting meanwhile, or its server is just being started again.
+    const again = await soonRunning(data, log)
+    if (again === null) throw error
+    return connectDatabase({ config: configOf(again), log, server: null, migrates })
   }
+}
+
+async function soonRunning(data: string, log: Log): Promise<ServerAddress | null> {
+  for (const deadline = performance.now() + BESIDE_MS; performance.now() < deadline; await sleep(RETURN_MS)) {
+    const { running } = await lookInto(data, log)
+    if (running !== null) return running
+  }
+  return null
 }
 
 const configOf = ({ socketFolder, port, user }: ServerAddress): pg.ClientConfig => ({ host: socketFolder, port, user, database: EMBEDDED_DATABASE })
@@ -144,7 +156,7 @@ async function connectDatabase({ config: given, log, server, migrates }: Connect
   let steps: Database['steps']
   try {
     await checkVersion(pool)
-    steps = migrates ? { made: await migrate(pool), pending: [] } : { made: [], pending: await pendingSteps(pool) }
+    steps = migrates ? { made: await migrate(config), pending: [] } : { made: [], pending: await pendingSteps(pool) }
   } catch (error) {
     await close()
     throw error
@@ -214,21 +226,26 @@ interface Purpose {
   onReturn(): void
 }
 
-const listeningOn = (channel: string, onNotify: () => void): Purpose => ({
+const listeningOn = (channel: string, onNotify: (payload: string) => void): Purpose => ({
   name: `listen to ${channel}`,
   async begin(client) {
-    client.on('notification', onNotify)
+    client.on('notification', ({ payload = '' }) => onNotify(payload))
     await client.query(`listen ${client.escapeIdentifier(channel)}`)
   },
-  onReturn: onNotify,
+  onReturn: () => onNotify(''),
 })
 
-/** An advisory lock, which PostgreSQL lets go with the session. */
+/**
+ * An advisory lock, which PostgreSQL lets go with the session. So that the session ends with us also when our machine is gone without a
+ * word, the server asks after us every few seconds; by its own defaults it would notice after two hours, and refuse our next start till then.
+ */
 const claimOf = (node: string): Purpose => ({
   name: `be node ${node}`,
   async begin(client) {
+    await client.query('set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3')
     const { rows } = await client.query<{ mine: boolean }>('select pg_try_advisory_lock(hashtext($1), hashtext($2)) as mine', [NODE_LOCK, node])
-    if (rows[0]?.mine !== true) throw new Error(`Another Earshot runs on this database as node "${node}". Stop it, or give this one a database of its own.`)
+    if (rows[0]?.mine !== true)
+      throw new Error(`Another Earshot runs on this database as node "${node}". Stop it, or give this one a database of its own.`)
   },
   onReturn() {},
 })
@@ -265,7 +282,10 @@ async function keepSession({ config, log, purpose }: KeptSession): Promise<Liste
         session = client
         return purpose.onReturn()
       } catch (error) {
-        log.warn({ event: 'database-session-lost', purpose: purpose.name, err: error }, 'A database session was lost and cannot be had again yet; trying again')
+        log.warn(
+          { event: 'database-session-lost', purpose: purpose.name, err: error },
+          'A database session was lost and cannot be had again yet; trying again',
+        )
       }
     }
   }

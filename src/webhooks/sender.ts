@@ -14,7 +14,8 @@ export interface Attempt {
 /** Failures of the receiver and of the network are results, not exceptions. */
 export type AttemptResult =
   | { readonly ok: true; readonly status: number }
-  | { readonly ok: false; readonly status: number | null; readonly error: string }
+  /** `isDown`: the receiver as a whole failed, not this one callback: no connection, no answer in time, a 5xx. */
+  | { readonly ok: false; readonly status: number | null; readonly error: string; readonly isDown: boolean }
 
 export interface Sender {
   send(attempt: Attempt): Promise<AttemptResult>
@@ -44,27 +45,38 @@ export function makeSender({ guard, timeoutMs, lookup }: GuardedConnectorOptions
 
 async function send(agent: Agent, { url: text, headers, body }: Attempt, timeoutMs: number): Promise<AttemptResult> {
   const url = URL.parse(text)
-  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) return { ok: false, status: null, error: 'not an http or https URL' }
+  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:'))
+    return { ok: false, status: null, error: 'not an http or https URL', isDown: false }
+  const abort = new AbortController()
+  // A timer that is taken back when the attempt is over; those of AbortSignal.timeout live on, 15,000 of them at 1,000 attempts a second.
+  const timer = setTimeout(() => abort.abort(new DOMException('no answer', 'TimeoutError')), timeoutMs)
+  let isRead = false
   try {
-    const signal = AbortSignal.timeout(timeoutMs)
     const { username, password } = url
-    url.username = url.password = ''
+    if (username !== '' || password !== '') url.username = url.password = ''
     const response = await request(url, {
       method: 'POST',
       headers: { ...headers, ...authorization(username, password) },
       body,
       dispatcher: agent,
-      signal,
+      signal: abort.signal,
     })
     const { statusCode: status } = response
     if (status >= 200 && status < 300) {
       // What it says is nobody's business; reading on lets the connection be used again.
-      response.body.dump({ limit: MAX_RESPONSE_BYTES }).catch(() => {})
+      isRead = true
+      void response.body
+        .dump({ limit: MAX_RESPONSE_BYTES })
+        .catch(() => {})
+        .finally(() => clearTimeout(timer))
       return { ok: true, status }
     }
-    return { ok: false, status, error: `HTTP ${status} ${await excerpt(response.body)}`.trim() }
+    return { ok: false, status, error: `HTTP ${status} ${await excerpt(response.body)}`.trim(), isDown: status >= 500 }
   } catch (error) {
-    return { ok: false, status: null, error: reason(error, timeoutMs) }
+    // An address that we refuse ourselves says nothing of the receiver, and costs no time.
+    return { ok: false, status: null, error: reason(error, timeoutMs), isDown: !(error instanceof AddressRefused) }
+  } finally {
+    if (!isRead) clearTimeout(timer)
   }
 }
 

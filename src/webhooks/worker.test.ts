@@ -11,7 +11,9 @@ import { eventually } from '../../test/eventually.ts'
 import { ACCOUNT, sampleCall, sampleCallback, T0 } from '../../test/sample-calls.ts'
 import { saveCall } from '../store/calls.ts'
 import type { Database, Log, Sql } from '../store/database.ts'
-import { type CallbackRow, claimCallbacks, parkedCallbacks, replayCallback } from '../store/outbox.ts'
+import { claimCallbacks } from '../store/outbox/delivery.ts'
+import { loadCallback, replayCallback } from '../store/outbox/log.ts'
+import type { CallbackRow } from '../store/outbox/rows.ts'
 import { DEFAULT_SCHEDULE } from './schedule.ts'
 import { newSecret } from './signature.ts'
 import { makeWebhookWorker, type WebhookWorker, type WebhookWorkerOptions } from './worker.ts'
@@ -88,7 +90,8 @@ for (const server of testServers()) {
       database: opened.database,
       node: 'here',
       allow: ['127.0.0.1'],
-      secretOf: async () => SECRET,
+      secretsOf: async () => [SECRET],
+      chance: () => 0.5,
       now: () => clock,
       log: silent,
       ...change,
@@ -176,7 +179,7 @@ for (const server of testServers()) {
       }
       await eventually('parking', async () => (await states()).parked === 1)
       assert.equal(receiver.requests.length, 7)
-      const [parked] = await parkedCallbacks(sql, ACCOUNT, 10)
+      const parked = await loadCallback(sql, ACCOUNT, row.id)
       assert.deepEqual([parked?.id, parked?.attempts, parked?.lastStatus, parked?.lastError], [row.id, 7, 503, 'HTTP 503 thanks'])
       receiver.answer(status(200))
       await replayCallback(sql, ACCOUNT, row.id, clock)
@@ -355,7 +358,7 @@ for (const server of testServers()) {
         import { makeWebhookWorker } from ${at('./worker.ts')}
         const log = { info() {}, warn() {}, error() {} }
         const database = await openDatabase({ data: ${JSON.stringify(opened.url)}, log })
-        await makeWebhookWorker({ database, node: 'killed', allow: ['127.0.0.1'], secretOf: async () => ${JSON.stringify(SECRET)}, now: () => ${clock}, log }).start()`
+        await makeWebhookWorker({ database, node: 'killed', allow: ['127.0.0.1'], secretsOf: async () => [${JSON.stringify(SECRET)}], chance: () => 0.5, now: () => ${clock}, log }).start()`
       const child = spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: ['ignore', 'ignore', 'inherit'] })
       await eventually('the first attempt', () => receiver.requests.length === 1)
       child.kill('SIGKILL')
@@ -374,7 +377,7 @@ for (const server of testServers()) {
 
     test('[C27] what a node was sending when it died is sent by its next start without waiting for the lease', async () => {
       const [row] = await enqueue({})
-      await claimCallbacks(opened.database.sql, { node: 'here', now: clock, leaseMs: LEASE_MS, limit: 1, perReceiver: 1, underWay: new Map() })
+      await claimCallbacks(opened.database.sql, { node: 'here', now: clock, leaseMs: LEASE_MS, limit: 1, perReceiver: 1, taken: new Map() })
       await start({ node: 'elsewhere' })
       assert.equal(receiver.requests.length, 0)
       await worker?.stop()

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import type { CallId, LegId } from '../../src/domain/ids.ts'
-import type { EngineEvent } from '../../src/engine/engine.ts'
+import type { LegEvent } from '../../src/engine/engine.ts'
 import type { NativeEngine } from '../../src/engine/native/native-engine.ts'
 import type { Address } from '../../src/domain/address.ts'
 import { startLossyRelay } from './lossy-relay.ts'
@@ -18,7 +18,7 @@ const LOSS = 0.05
 const SEED = 4475
 
 /** Joins every caller with `destination`: dials it, answers when it answers, hangs up one when the other has gone. */
-function joining(destination: Address): (event: EngineEvent, engine: NativeEngine) => void {
+function joining(destination: Address): (event: LegEvent, engine: NativeEngine) => void {
   const partners = new Map<LegId, LegId>()
   const join = (one: LegId, other: LegId): void => void partners.set(one, other).set(other, one)
   return (event, engine) => {
@@ -48,7 +48,7 @@ function joining(destination: Address): (event: EngineEvent, engine: NativeEngin
   }
 }
 
-const endsOf = (events: readonly EngineEvent[]) => events.filter((event) => event.kind === 'ended')
+const endsOf = (events: readonly LegEvent[]) => events.filter((event) => event.kind === 'ended')
 
 describeWith('sipp', 'sipp and the native engine', () => {
   for (const loss of [0, LOSS]) {
@@ -95,7 +95,7 @@ describeWith('sipp', 'sipp and the native engine', () => {
   for (const scenario of ['uac-hold', 'uac-late-offer'] as const) {
     it(`a trunk's ${scenario === 'uac-hold' ? 'hold and resume' : 'call without an offer'} is answered as RFC 3264 has it`, async () => {
       const port = await freePort()
-      const onEvent = (event: EngineEvent, engine: NativeEngine): void => {
+      const onEvent = (event: LegEvent, engine: NativeEngine): void => {
         if (event.kind === 'incoming') void engine.answer(event.callId, event.legId)
       }
       await withEngine({ agents: [], trunkPorts: [port], onEvent }, async (test) => {
@@ -109,7 +109,7 @@ describeWith('sipp', 'sipp and the native engine', () => {
 
   it('a trunk gives up while it rings: canceled, each call once', async () => {
     const port = await freePort()
-    const onEvent = (event: EngineEvent, engine: NativeEngine): void => {
+    const onEvent = (event: LegEvent, engine: NativeEngine): void => {
       if (event.kind === 'incoming') void engine.ring(event.callId, event.legId)
     }
     await withEngine({ agents: [], trunkPorts: [port], onEvent }, async (test) => {
@@ -123,7 +123,7 @@ describeWith('sipp', 'sipp and the native engine', () => {
 
   it('a trunk gives up just when it is answered: whoever wins, each leg ends once', async () => {
     const port = await freePort()
-    const onEvent = (event: EngineEvent, engine: NativeEngine): void => {
+    const onEvent = (event: LegEvent, engine: NativeEngine): void => {
       if (event.kind !== 'incoming') return
       void engine.ring(event.callId, event.legId).then(() => engine.answer(event.callId, event.legId))
     }

@@ -2,8 +2,8 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import type { Address } from '../../src/domain/address.ts'
 import type { AccountId, CallId, LegId } from '../../src/domain/ids.ts'
-import type { DialOrder, EngineEvent } from '../../src/engine/engine.ts'
-import { makeMediaPlane } from '../../src/engine/native/media-thread.ts'
+import type { DialOrder, LegEvent } from '../../src/engine/engine.ts'
+import { makeMediaPlane } from '../../src/engine/native/media/media-thread.ts'
 import { makeNativeEngine, type NativeEngine } from '../../src/engine/native/native-engine.ts'
 import { eventually } from '../eventually.ts'
 
@@ -15,25 +15,25 @@ export const NUMBER = '+918047112233' as Address
 export interface TestEngine {
   readonly engine: NativeEngine
   readonly port: number
-  readonly events: readonly EngineEvent[]
+  readonly events: readonly LegEvent[]
   /** Warnings and errors of the log: a test that went well has none of the latter. */
   readonly complaints: readonly string[]
   /** Dials and returns the leg's id. */
   dial(callId: CallId, to: string, legKind?: DialOrder['legKind']): Promise<LegId>
   /** Waits for an event of a leg. */
-  happens(legId: LegId, kind: EngineEvent['kind']): Promise<EngineEvent>
+  happens(legId: LegId, kind: LegEvent['kind']): Promise<LegEvent>
 }
 
 export interface TestEngineOptions {
   readonly agents: readonly { readonly name: string; readonly password: string }[]
   /** Ports on this machine from which trunks call. */
   readonly trunkPorts?: readonly number[]
-  readonly onEvent?: (event: EngineEvent, engine: NativeEngine) => void
+  readonly onEvent?: (event: LegEvent, engine: NativeEngine) => void
 }
 
 /** Starts an engine, plays, and stops it however that went. */
 export async function withEngine({ agents, trunkPorts = [], onEvent }: TestEngineOptions, play: (test: TestEngine) => Promise<void>): Promise<void> {
-  const events: EngineEvent[] = []
+  const events: LegEvent[] = []
   const complaints: string[] = []
   const complain = (fields: Readonly<Record<string, unknown>>, message: string): void => void complaints.push(`${message} ${JSON.stringify(fields)}`)
   const engine = makeNativeEngine({
@@ -50,6 +50,7 @@ export async function withEngine({ agents, trunkPorts = [], onEvent }: TestEngin
     log: { info() {}, warn() {}, error: complain },
   })
   await engine.start((event) => {
+    if (event.kind === 'played') return
     events.push(event)
     onEvent?.(event, engine)
   })

@@ -8,6 +8,7 @@
 import * as z from 'zod'
 import type { Address } from '../../domain/address.ts'
 import { DomainError } from '../../domain/errors.ts'
+import { momentsOf } from '../dates.ts'
 import type { Fields } from '../fields.ts'
 import { ADDRESS_PATTERN, addressIn, MAX_ADDRESS_CHARS } from '../numbers.ts'
 
@@ -26,6 +27,8 @@ const MAX_URL_CHARS = 2048
 /** Ours are 32 of `[0-9a-z]` (C6); what cannot be an id at all is not looked up. */
 export const SID = /^[0-9A-Za-z_-]{1,64}$/
 const INTEGER = /^\d{1,9}$/
+/** `YYYY-MM-DD HH:mm:ss`; years are 1900 to 2999 (C5). */
+export const DATE_PATTERN = '(?:19|2\\d)\\d\\d-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d'
 const BLANK_OR_CONTROL = /[\s\p{Cc}]/u
 
 /**
@@ -110,6 +113,26 @@ export const knownWords = <const W extends readonly [string, ...string[]]>(words
   z
     .preprocess((values) => knownAmong(words, values), z.array(z.enum(words)))
     .meta({ ...metaOf(about), items: { anyOf: [{ type: 'string', enum: words }, { type: 'string' }] } })
+
+/** Several values, by repeating the name, between commas, or both. One that is not known is refused. */
+export const several = <S extends z.ZodType>(item: S, limits: { readonly min: number; readonly max: number }, about: About) =>
+  z.preprocess(partsIn, z.array(item).min(limits.min).max(limits.max)).meta(metaOf(about))
+
+/** A moment, as it was written. Whether there is such a date does not hang on the zone; which moment it means does, and is asked with the account's. */
+export const date = (about: About) =>
+  z
+    .preprocess(lastOf, z.string().transform(readBy((written) => (momentsOf(written, 'UTC') === null ? null : written))))
+    .meta({ ...metaOf(about), pattern: `^${DATE_PATTERN}$` })
+
+function partsIn(values: unknown): unknown {
+  return Array.isArray(values)
+    ? values.flatMap((value) =>
+        String(value)
+          .split(',')
+          .map((part) => part.trim()),
+      )
+    : values
+}
 
 function wholeIn(values: unknown): unknown {
   const written = lastOf(values)

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Fields, fieldsFromJson, fieldsFromPairs } from '../fields.ts'
+import { CALLBACK_LIST_PARAMETERS, REPLAY_PARAMETERS, SECRET_ROTATION_PARAMETERS } from './callback-log.ts'
 import { CALL_LIST_PARAMETERS, cursorOf, DIRECTION_WORDS, STATUS_WORDS } from './call-list.ts'
 import { type JsonSchema, jsonSchemaOf } from './description.ts'
+import { EVENT_HEADERS, EVENT_PARAMETERS } from './events.ts'
+import { KEY_PARAMETERS, KEY_ROTATION_PARAMETERS } from './keys.ts'
 import { type Parameters, parametersIn } from './parameter.ts'
 import { CONNECT_PARAMETERS, LEG_ACTION_PARAMETERS, MONITOR_PARAMETERS, POST_HEADERS } from './requests.ts'
 
@@ -12,6 +15,13 @@ const REQUESTS: Readonly<Record<string, Parameters>> = {
   action: LEG_ACTION_PARAMETERS,
   headers: POST_HEADERS,
   list: CALL_LIST_PARAMETERS,
+  callbacks: CALLBACK_LIST_PARAMETERS,
+  replay: REPLAY_PARAMETERS,
+  'secret rotation': SECRET_ROTATION_PARAMETERS,
+  events: EVENT_PARAMETERS,
+  'event headers': EVENT_HEADERS,
+  key: KEY_PARAMETERS,
+  'key rotation': KEY_ROTATION_PARAMETERS,
 }
 
 /** As a client would send it: lists of an address between commas, in a body as an array. */
@@ -55,6 +65,13 @@ test('[C15] [C20] [C30] what is mandatory', () => {
     ['action', ['Action']],
     ['headers', []],
     ['list', []],
+    ['callbacks', []],
+    ['replay', []],
+    ['secret rotation', []],
+    ['events', []],
+    ['event headers', []],
+    ['key', ['Scopes']],
+    ['key rotation', []],
   ])
 })
 

@@ -104,7 +104,7 @@ const playbackValue = httpUrl({
 /** What is heard and recorded of a call, and how often the first party is rung. */
 const SOUND = {
   WaitUrl: httpUrl({
-    description: 'What `From` hears while `To` rings: the URL of a WAV file.',
+    description: 'What `From` hears while `To` rings, over and over: the URL of a WAV file, up to 4 MiB. One that cannot be had is silence.',
     example: 'https://crm.example.com/hold.wav',
     rule: 'C30',
   }).optional(),
@@ -117,19 +117,27 @@ const SOUND = {
     .optional(),
   StartPlaybackTo: playbackTo.optional(),
   StartPlaybackValueNew: playbackValue
-    .meta({ ...playbackValue.meta(), description: 'What is played before the two can talk: the URL of a WAV file.' })
+    .meta({
+      ...playbackValue.meta(),
+      description: 'What is played before the two can talk: the URL of a WAV file, up to 4 MiB. One that cannot be had is left out.',
+    })
     .optional(),
   StartPlaybackValue: playbackValue.optional(),
   Record: byDefault(
     truth({
-      description: 'Whether the conversation is recorded. Never unless it is asked for, where the vendor records by default.',
+      description:
+        'Whether the conversation is recorded, from when both can talk; it is served at `RecordingUrl` when the call has ended. Never unless it is asked for, where the vendor records by default.',
       example: true,
       rule: 'C30',
     }),
     false,
   ),
   RecordingChannels: byDefault(
-    word(['single', 'dual'], { description: 'One channel for all, or one for each party.', example: 'dual', rule: 'C30' }),
+    word(['single', 'dual'], {
+      description: 'One channel for all, or one for each party, whoever barges in being on the first. Whispers are on none.',
+      example: 'dual',
+      rule: 'C30',
+    }),
     'single',
   ),
   RecordingFormat: byDefault(
@@ -145,7 +153,7 @@ const SOUND = {
       { min: 0, max: MAX_RETRIES },
       {
         description:
-          'How often `From` is rung again when it is busy or does not answer. The vendor rings 3 times more by default; here it is asked for.',
+          'How often `From` is rung again when it was busy, did not answer or could not be reached; each time is a leg of its own. The vendor rings 3 times more by default; here it is asked for.',
         example: 1,
         rule: 'C30',
       },

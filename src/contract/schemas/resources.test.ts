@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type * as z from 'zod'
 import { exampleJson } from '../../../test/data/contract/sample-call.ts'
+import { assertIsA as isA } from '../../../test/schemas.ts'
 import { anyCall } from '../../../test/sample-calls.ts'
 import type { Address } from '../../domain/address.ts'
 import type { Call } from '../../domain/call.ts'
@@ -34,13 +35,6 @@ const call: fc.Arbitrary<Call> = fc.tuple(anyCall, fc.array(address, { minLength
   customField: fitting(one.customField),
   legs: one.legs.map((leg, n): Leg => ({ ...leg, address: addresses[n + 3]!, customField: fitting(leg.customField) })),
 }))
-
-/** Reads as the schema says, with its keys in the schema's order and no others. */
-function isA(schema: z.ZodType, value: unknown): void {
-  const read = schema.safeParse(value)
-  assert.ok(read.success, `${read.error?.message} ${JSON.stringify(value)}`)
-  assert.equal(JSON.stringify(read.data), JSON.stringify(value))
-}
 
 const holds = (check: (one: Call) => void): void => fc.assert(fc.property(call, check), { numRuns: 150 })
 

@@ -45,7 +45,7 @@ export const lastAction = said(
   'On a supervisor’s leg the mode, or `hangup`; empty on other legs until they are hung up.',
   'barge',
 )
-const uri = z.string().startsWith('/v1/Accounts/')
+export const uri = z.string().startsWith('/v1/Accounts/')
 
 /** What every answer about a leg begins with. */
 const BEFORE = { Sid: legSid, CallSid: callSid, AccountSid: accountSid, PhoneNumber: phoneNumber }
@@ -56,6 +56,8 @@ const AFTER = {
   DateCreated: said(date, 'When the leg was created.'),
   DateUpdated: said(date, 'When the leg was changed last.'),
 }
+/** What an event about a leg says too, and nothing of an address. */
+export const LEG_START = { ...BEFORE, ...AFTER }
 const startTime = said(date, 'The same as `DateCreated`; it does not move when the leg is answered.')
 
 export const ACTIVE_LEG = z
@@ -142,14 +144,18 @@ export const CALL = z
       'The call. In JSON the suffix stands in the middle, as the vendor has it; it can be followed.',
       '/v1/Accounts/exotel30m/Calls.json/c5797dcbaaeed7678c4062a4a3ed2f8a',
     ),
-    RecordingUrl: said(z.string().min(1).nullable(), 'Where the recording is; null when there is none.', null),
+    RecordingUrl: said(
+      z.string().min(1).nullable(),
+      'Where the recording is, asked for with a key; null when there is none, and while the call lives.',
+      null,
+    ),
     Details: CALL_DETAILS.optional(),
   })
   .meta({ description: 'A call.', xml: { name: 'Call' } })
 
 /** A list whose members have names of their own in XML. */
-const listOf = <S extends z.ZodType>(member: S, description: string) => z.array(member).meta({ description, xml: { wrapped: true } })
-const pageUri = (which: string) => said(uri.nullable(), `${which}, with the same filters, size, order and format; null where there is none.`)
+export const listOf = <S extends z.ZodType>(member: S, description: string) => z.array(member).meta({ description, xml: { wrapped: true } })
+export const pageUri = (which: string) => said(uri.nullable(), `${which}, with the same filters, size, order and format; null where there is none.`)
 
 export const CALL_ANSWER = z.strictObject({ Call: CALL }).meta({ description: 'One call.' })
 export const LEG_ANSWER = z.strictObject({ Leg: LEG }).meta({ description: 'One leg.' })

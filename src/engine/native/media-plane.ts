@@ -1,13 +1,14 @@
 /**
  * The seam between the engine's signalling (main thread) and its sound (worker thread).
- * `media-thread.ts` implements it; the worker's rules are pure and live in `src/media/`.
+ * `media/media-thread.ts` implements it; the worker's rules are pure and live in `src/media/`.
  */
 import type { Hearing } from '../../domain/hearing.ts'
-import type { CallId, LegId } from '../../domain/ids.ts'
+import type { CallId, LegId, SoundId } from '../../domain/ids.ts'
 import type { Terms } from '../../media/conversation.ts'
 import type { Law } from '../../media/g711.ts'
+import type { PlayOrder, RecordOrder } from '../engine.ts'
 
-export type { Law }
+export type { Law, PlayOrder, RecordOrder }
 
 /**
  * What a leg is to the sound: a conversation leg's ear is clocked by the packets of the other conversation leg, a
@@ -40,14 +41,24 @@ export interface MediaCounters {
 }
 
 export interface MediaPlane {
-  /** @param onLost A fault of ours: the sound of these legs is gone and will not come back, so they should end. */
-  start(onLost?: (legIds: readonly LegId[]) => void): Promise<void>
+  /**
+   * @param onLost A fault of ours: the sound of these legs is gone and will not come back, so they should end.
+   * @param onPlayed A sound has come to its end.
+   */
+  start(onLost?: (legIds: readonly LegId[]) => void, onPlayed?: (callId: CallId, soundId: SoundId) => void): Promise<void>
   /** Binds a port pair (even RTP, odd RTCP) for the leg. @throws Error('no RTP port is free in MIN-MAX') */
   open(callId: CallId, legId: LegId, kind: LegKind): Promise<{ readonly port: number }>
   /** New or changed terms; the port stays. Unknown legs: nothing happens. */
   connect(legId: LegId, terms: MediaTerms): Promise<void>
   /** Resolves when the worker obeys the table. Default silence: a pair not in it is not heard; also without a table nobody hears anybody. */
   setHearing(callId: CallId, hearing: Hearing): Promise<void>
+  /** As `Engine.play`; a call without a port has no table that could name the sound. @throws Error when it is too long, or too many play. */
+  play(order: PlayOrder): Promise<void>
+  /**
+   * As `Engine.record`. The file is closed after the call's last port; trouble with it is told by `onTrouble` and loses sound, not the call.
+   * @throws Error when the call has no port or is recorded already, the tapes are not one or two, or the file is there or cannot be made.
+   */
+  record(order: RecordOrder): Promise<void>
   /** Sends RTCP BYE, frees the port. Null for an unknown leg. */
   close(legId: LegId): Promise<MediaCounters | null>
   counters(legId: LegId): Promise<MediaCounters | null>

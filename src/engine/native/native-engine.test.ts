@@ -8,7 +8,7 @@ import type { AccountId, CallId, LegId } from '../../domain/ids.ts'
 import type { EndCause } from '../../domain/leg.ts'
 import { NO_BODY } from '../../sip/message.ts'
 import { type Hop, makeUserAgent, type SessionId, type UaEvent } from '../../sip/user-agent.ts'
-import type { DialOrder, EngineEvent } from '../engine.ts'
+import type { DialOrder, LegEvent } from '../engine.ts'
 import type { MediaPlane, MediaTerms } from './media-plane.ts'
 import { makeNativeEngine, type NativeEngine } from './native-engine.ts'
 import type { TrunkSettings } from './routing.ts'
@@ -61,6 +61,8 @@ function makeNotes(): Notes {
     },
     connect: async (leg, agreed) => void terms.set(leg, [...(terms.get(leg) ?? []), agreed]),
     setHearing: async () => {},
+    play: async () => {},
+    record: async () => {},
     async close(leg) {
       openLegs.delete(leg)
       return null
@@ -72,19 +74,19 @@ function makeNotes(): Notes {
 interface House {
   readonly engine: NativeEngine
   readonly media: Notes
-  readonly events: EngineEvent[]
+  readonly events: LegEvent[]
   readonly hop: Hop
   /** What it logged as worth knowing. */
   readonly said: readonly string[]
   dial(to: string, callId?: string, legKind?: DialOrder['legKind']): Promise<LegId>
   of(legId: LegId): readonly string[]
-  incoming(): Promise<Extract<EngineEvent, { kind: 'incoming' }>>
+  incoming(): Promise<Extract<LegEvent, { kind: 'incoming' }>>
 }
 
 let lastId = 0
 async function house(trunks: readonly TrunkSettings[] = [], port = 0): Promise<House> {
   const media = makeNotes()
-  const events: EngineEvent[] = []
+  const events: LegEvent[] = []
   const said: string[] = []
   const engine = makeNativeEngine({
     sip: { host: HOST, port },
@@ -99,7 +101,7 @@ async function house(trunks: readonly TrunkSettings[] = [], port = 0): Promise<H
     parseNumber: (text) => (/^\+?\d{10,13}$/.test(text) ? (`+91${text.slice(-10)}` as Address) : null),
     newId: () => `id${++lastId}`,
   })
-  await engine.start((event) => void events.push(event))
+  await engine.start((event) => void (event.kind !== 'played' && events.push(event)))
   open.push(() => engine.stop())
   const dial = async (to: string, callId = 'call', legKind: DialOrder['legKind'] = 'conversation'): Promise<LegId> => {
     const legId = `leg${++lastId}` as LegId

@@ -8,7 +8,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { networkInterfaces } from 'node:os'
 import type { Address } from '../../domain/address.ts'
-import type { CallId, LegId } from '../../domain/ids.ts'
+import type { CallId, LegId, SoundId } from '../../domain/ids.ts'
 import { makeDigestServer } from '../../sip/digest.ts'
 import { writeHostPort, writeUri } from '../../sip/uri.ts'
 import { type Credentials, type Hop, makeUserAgent, type UaEvent } from '../../sip/user-agent.ts'
@@ -140,7 +140,10 @@ export function makeNativeEngine(options: NativeEngineOptions): NativeEngine {
   }
   return {
     async start(onEvent) {
-      await options.media.start((legIds) => (running === null ? undefined : endLost(running.desk, legIds)))
+      await options.media.start(
+        (legIds) => (running === null ? undefined : endLost(running.desk, legIds)),
+        (callId, soundId) => (running === null ? undefined : reportPlayed(running.desk, callId, soundId)),
+      )
       try {
         await shell.open()
         running = { ...(await begin(options, shell, registrar, trunks, onEvent)), seen }
@@ -166,9 +169,7 @@ export function makeNativeEngine(options: NativeEngineOptions): NativeEngine {
     async answer(callId, legId) {
       await withLeg(callId, legId, answer)
     },
-    async setHearing(callId, hearing) {
-      if (running?.desk.byCall.has(callId)) await options.media.setHearing(callId, hearing)
-    },
+    ...soundOrders(options.media, () => running?.desk ?? null),
     async hangUp(callId, legId, cause) {
       await withLeg(callId, legId, (desk, leg) => hangUp(desk, leg, cause))
     },
@@ -183,12 +184,37 @@ export function makeNativeEngine(options: NativeEngineOptions): NativeEngine {
   }
 }
 
+/** What goes to the media plane as it is, for calls that there are. */
+function soundOrders(media: MediaPlane, deskNow: () => LegDesk | null): Pick<Engine, 'setHearing' | 'play' | 'record'> {
+  const isKnown = (callId: CallId): boolean => deskNow()?.byCall.has(callId) === true
+  return {
+    async setHearing(callId, hearing) {
+      if (isKnown(callId)) await media.setHearing(callId, hearing)
+    },
+    async play(order) {
+      if (isKnown(order.callId)) await media.play(order)
+    },
+    async record(order) {
+      if (!isKnown(order.callId)) return
+      await media.record(order).catch((error: unknown) => {
+        // A call that ended on the way has nothing to record, and nobody to tell.
+        if (isKnown(order.callId)) throw error
+      })
+    },
+  }
+}
+
 /** The media plane cannot bring their sound back. */
 function endLost(desk: LegDesk, legIds: readonly LegId[]): void {
   for (const legId of legIds) {
     const leg = desk.legs.get(legId)
     if (leg !== undefined) giveUp(desk, leg, 'its sound is lost')
   }
+}
+
+/** After its last leg nothing happens in a call. */
+function reportPlayed(desk: LegDesk, callId: CallId, soundId: SoundId): void {
+  if (desk.byCall.has(callId)) desk.report({ kind: 'played', callId, soundId })
 }
 
 /** There were never more legs than `MAX_LEGS`; whatever is beyond is not of our making. */
@@ -251,7 +277,10 @@ async function begin(
     now,
     onWrongPassword: (host) => log.warn({ host }, 'a wrong SIP password'),
     onPresence: ({ accountId, isReachable, from }) =>
-      log.info({ account: accountId, host: from.host, transport: from.transport }, isReachable ? 'a phone has registered' : 'a phone has unregistered'),
+      log.info(
+        { account: accountId, host: from.host, transport: from.transport },
+        isReachable ? 'a phone has registered' : 'a phone has unregistered',
+      ),
   })
   const desk: LegDesk = {
     legs: new Map(),
@@ -280,7 +309,7 @@ function tell(onEvent: (event: EngineEvent) => void, event: EngineEvent, log: En
   try {
     onEvent(event)
   } catch (error) {
-    log.error({ call: event.callId, leg: event.legId, error: String(error) }, 'an engine event was not taken')
+    log.error({ call: event.callId, event: event.kind, error: String(error) }, 'an engine event was not taken')
   }
 }
 

@@ -6,7 +6,7 @@ import { afterEach, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Address } from '../../domain/address.ts'
 import type { AccountId, CallId, LegId } from '../../domain/ids.ts'
-import type { EngineEvent } from '../engine.ts'
+import type { LegEvent } from '../engine.ts'
 import { UNPROVEN_BURST } from './door.ts'
 import type { MediaTerms } from './media-plane.ts'
 import { makeNativeEngine, type NativeEngine } from './native-engine.ts'
@@ -57,7 +57,7 @@ async function raw(toPort: () => number): Promise<Raw> {
 interface House {
   readonly engine: NativeEngine
   readonly peer: Raw
-  readonly events: EngineEvent[]
+  readonly events: LegEvent[]
   readonly terms: MediaTerms[]
   dial(): Promise<LegId>
   kinds(legId: LegId): readonly string[]
@@ -66,7 +66,7 @@ interface House {
 /** An engine, and a peer that is its trunk; with `before`, the next life of that engine, and the same peer. */
 async function house(silentMs = 60_000, before: House | null = null): Promise<House> {
   const terms: MediaTerms[] = []
-  const events: EngineEvent[] = []
+  const events: LegEvent[] = []
   let engine: NativeEngine | null = null
   const peer = before?.peer ?? (await raw(() => engine?.sipPort() ?? 0))
   let ids = 0
@@ -81,6 +81,8 @@ async function house(silentMs = 60_000, before: House | null = null): Promise<Ho
       open: async () => ({ port: 30_000 }),
       connect: async (_leg, agreed) => void terms.push(agreed),
       setHearing: async () => {},
+      play: async () => {},
+      record: async () => {},
       close: async () => null,
       counters: async () => null,
     },
@@ -92,7 +94,7 @@ async function house(silentMs = 60_000, before: House | null = null): Promise<Ho
     newId: () => `id${++ids}`,
     silentMs,
   })
-  await engine.start((event) => void events.push(event))
+  await engine.start((event) => void (event.kind !== 'played' && events.push(event)))
   const running = engine
   open.push(() => running.stop())
   return {

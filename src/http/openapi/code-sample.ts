@@ -1,8 +1,14 @@
 /** A route's example as a command that can be pasted into a shell. */
 import type { DescribedRoute } from '../operations/operation.ts'
-import { SAMPLE_ACCOUNT, SAMPLE_CALL_SID, SAMPLE_LEG_SID } from '../operations/samples.ts'
+import { SAMPLE_ACCOUNT, SAMPLE_CALL_SID, SAMPLE_CALLBACK_SID, SAMPLE_KEY_SID, SAMPLE_LEG_SID } from '../operations/samples.ts'
 
-const SAMPLE_PATH: Readonly<Record<string, string>> = { AccountSid: SAMPLE_ACCOUNT, CallSid: SAMPLE_CALL_SID, LegSid: SAMPLE_LEG_SID }
+const SAMPLE_PATH: Readonly<Record<string, string>> = {
+  AccountSid: SAMPLE_ACCOUNT,
+  CallSid: SAMPLE_CALL_SID,
+  LegSid: SAMPLE_LEG_SID,
+  KeySid: SAMPLE_KEY_SID,
+  CallbackSid: SAMPLE_CALLBACK_SID,
+}
 
 /** @param path As it is written in the document, e.g. `/v1/Accounts/{AccountSid}/Calls.json`. */
 export function curlSample({ method, says }: DescribedRoute, path: string): string {

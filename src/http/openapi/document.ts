@@ -5,8 +5,11 @@ import { type JsonSchema, jsonSchemaOf } from '../../contract/schemas/descriptio
 import { WEBHOOK_HEADERS } from '../../contract/schemas/callbacks.ts'
 import { WHEN } from '../../contract/schemas/errors.ts'
 import { POST_HEADERS } from '../../contract/schemas/requests.ts'
+import { callbackSid } from '../../contract/schemas/callback-log.ts'
+import { keySid } from '../../contract/schemas/keys.ts'
 import { accountSid, callSid, legSid } from '../../contract/schemas/resources.ts'
 import { rendered } from '../../contract/xml.ts'
+import { HEADERS } from './answer-headers.ts'
 import { GUIDE, SUMMARY, TITLE } from './guide.ts'
 import { operationObject, parameterObjects, requestSchemaName, textOf } from './operation-object.ts'
 import type { ExampleObject, HttpMethod, OpenApi, ParameterObject, PathItem, Reference } from './types.ts'
@@ -21,6 +24,8 @@ const PATH_PARAMETERS: Readonly<Record<string, { readonly name: string; readonly
   accountSid: { name: 'AccountSid', schema: accountSid },
   callSid: { name: 'CallSid', schema: callSid },
   legSid: { name: 'LegSid', schema: legSid },
+  keySid: { name: 'KeySid', schema: keySid },
+  callbackSid: { name: 'CallbackSid', schema: callbackSid },
 }
 
 /**
@@ -45,6 +50,7 @@ export function openApi(routes: readonly DescribedRoute[], version: string): Ope
     components: {
       schemas: schemas(routes),
       parameters: parameters(),
+      headers: HEADERS,
       examples: errorExamples(),
       securitySchemes: {
         ApiKey: { type: 'http', scheme: 'basic', description: 'An API key of the account as user, its token as password.' },
@@ -102,7 +108,7 @@ function schemas(routes: readonly DescribedRoute[]): Readonly<Record<string, Jso
 
 function errorExamples(): Readonly<Record<string, ExampleObject>> {
   const examples = ERROR_CODES.flatMap((code): (readonly [string, ExampleObject])[] => {
-    const wire = errorOf(code, { 'invalid-parameter': 'PhoneNumber', internal: 'req-7f3a' }[code as string])
+    const wire = errorOf(code, { 'invalid-parameter': 'PhoneNumber', 'right-missing': 'monitor.barge', internal: 'req-7f3a' }[code as string])
     const about = { summary: textOf(code), description: WHEN[code] }
     return [
       [code, { ...about, value: errorResource(wire) }],

@@ -16,6 +16,13 @@ export const GUIDE: readonly GuideSection[] = [
     ],
   },
   {
+    title: 'Rights',
+    paragraphs: [
+      'A key may do what its rights say, and no more; each operation names the right that it takes. Without it the answer is 403, and names the right that lacks. No right holds another one: who may `monitor.barge` may not therefore `monitor.listen`.',
+      'A key may be limited to agents of the account. Calls in which none of them takes part are, to that key, not there.',
+    ],
+  },
+  {
     title: 'XML or JSON',
     paragraphs: [
       '`.json` at the end of the path selects JSON; without it the answer is XML under `<TwilioResponse>`. Nothing else does: `Accept` is ignored. Errors follow the path too.',
@@ -33,13 +40,14 @@ export const GUIDE: readonly GuideSection[] = [
   {
     title: 'Repeating a request',
     paragraphs: [
-      'A POST that makes a call or a leg takes an `Idempotency-Key` of your own. The same request with the same key gets the first answer for 24 hours, and nobody is dialled twice. GET and PUT can be repeated as they are.',
+      'A POST that makes a call, a leg or a key takes an `Idempotency-Key` of your own. The same request with the same key gets the first answer for 24 hours, and nobody is dialled twice. GET, PUT and DELETE can be repeated as they are.',
     ],
   },
   {
     title: 'Limits',
     paragraphs: [
-      'An account may make so many POSTs and PUTs a minute (200 unless the operator says otherwise). Beyond it the answer is 429; its `Retry-After` says after how many seconds the next minute begins. Reading is not counted.',
+      'In a minute an account may read 1,200 times and write 200 times, unless the operator says otherwise. `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset` say how far it has come; they come with every answer to who was let in. Beyond it the answer is 429, and its `Retry-After` says after how many seconds to come back.',
+      'An address may ask 6,000 times a minute, and 10 times with a wrong key or token; these 429 come without `X-RateLimit`.',
       'While the server stops it answers 503 to POST, with `Retry-After`; live calls can still be seen and hung up.',
     ],
   },
@@ -53,8 +61,8 @@ export const GUIDE: readonly GuideSection[] = [
   {
     title: 'Callbacks',
     paragraphs: [
-      'What happens is POSTed to the `StatusCallback` that the request named. 2xx within 15 seconds is success; anything else is tried again after 5 seconds, 1 minute, 5, 15, 1 hour and 6 hours, then parked. A callback may come twice: `webhook-id` tells.',
-      'Each one is signed by Standard Webhooks: `webhook-signature` is an HMAC-SHA256 over `webhook-id.webhook-timestamp.body` with the account’s secret.',
+      'What happens is POSTed to the `StatusCallback` that the request named. 2xx within 15 seconds is success; anything else is tried again after 5 seconds, 1 minute, 5, 15, 1 hour and 6 hours, then parked: seen and sent again below Callbacks. A callback may come twice: `webhook-id` tells.',
+      'Each one is signed by Standard Webhooks: `webhook-signature` is an HMAC-SHA256 over `webhook-id.webhook-timestamp.body` with the account’s secret, or two of them, with a blank between, while the secret is changed.',
     ],
   },
 ]

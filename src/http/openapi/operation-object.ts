@@ -7,9 +7,19 @@ import { type JsonSchema, jsonSchemaOf, refTo } from '../../contract/schemas/des
 import { ERROR_ANSWER, WHEN } from '../../contract/schemas/errors.ts'
 import type { Parameters } from '../../contract/schemas/parameter.ts'
 import { type Format, rendered } from '../../contract/xml.ts'
+import { FAILURE_HEADERS, RATE_HEADERS } from './answer-headers.ts'
 import { curlSample } from './code-sample.ts'
+import { accessOf, rightsSentence } from './rights.ts'
 import type { MediaTypeObject, OperationObject, ParameterObject, PathItem, Reference, RequestBodyObject, ResponseObject } from './types.ts'
-import { type DescribedRoute, errorsOf, type Input, type MediaAnswer, type Operation, type ResourceAnswer } from '../operations/operation.ts'
+import {
+  type AnswerHeaders,
+  type DescribedRoute,
+  errorsOf,
+  type Input,
+  type MediaAnswer,
+  type Operation,
+  type ResourceAnswer,
+} from '../operations/operation.ts'
 import { SAMPLE_CALLBACKS } from '../operations/samples.ts'
 import { NAMED } from './schema-names.ts'
 
@@ -23,13 +33,6 @@ const MEDIA_TYPES: Readonly<Record<Format, string>> = { json: 'application/json'
 /** The element that an answer in XML begins with (C4). */
 const XML_ROOT = 'TwilioResponse'
 
-const RETRY_AFTER = { 'Retry-After': { description: 'Seconds to wait before the next attempt.', schema: { type: 'integer', minimum: 1 } } }
-const HEADERS_OF: Readonly<Record<number, ResponseObject['headers']>> = {
-  401: { 'WWW-Authenticate': { description: 'Asks for HTTP Basic.', schema: { type: 'string' } } },
-  429: RETRY_AFTER,
-  503: RETRY_AFTER,
-}
-
 export const requestSchemaName = ({ id }: Operation): string => `${capitalised(id)}Request`
 
 /** @param at The format of the path, null when its answer has none; and the path as it is written in the document. */
@@ -39,13 +42,14 @@ export function operationObject(route: DescribedRoute, { format, path }: { reado
     ...(says.headers === null ? [] : parameterObjects(says.headers, 'header')),
     ...(says.idempotent ? [{ $ref: '#/components/parameters/Idempotency-Key' }] : []),
   ]
+  const description = `${says.description}\n\n${rightsSentence(route.scope)}`
   const parameters = [...(says.query === null ? [] : parameterObjects(says.query.parameters, 'query')), ...headers]
   return {
     operationId: format === 'xml' ? `${says.id}Xml` : says.id,
     tags: [says.tag],
     summary: format === 'xml' ? `${says.summary} (XML)` : says.summary,
-    description:
-      format === 'xml' ? `${says.description}\n\nThe same as \`${path}.json\`, answered in XML: the path alone decides.` : says.description,
+    description: format === 'xml' ? `${description}\n\nThe same as \`${path}.json\`, answered in XML: the path alone decides.` : description,
+    ...accessOf(route.scope),
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(says.body === null ? {} : { requestBody: requestBody(says, says.body) }),
     responses: { '200': success(says, format), ...others(says), ...failures(errorsOf(route), format ?? 'xml') },
@@ -91,7 +95,7 @@ function requestBody(says: Operation, { parameters, example }: Input): RequestBo
 function success({ answers }: Operation, format: Format | null): ResponseObject {
   const description = `${answers.map(({ title }) => title).join('; or: ')}.`
   const [first] = answers
-  if (first.kind === 'media' || format === null) return { description, content: mediaContent(first as MediaAnswer) }
+  if (first.kind === 'media' || format === null) return mediaAnswer(first as MediaAnswer, description)
   const resources = answers as readonly ResourceAnswer[]
   const distinct = [...new Set(resources.map((answer) => answer[format]))].map(schemaOrReference)
   const schema = distinct.length === 1 && distinct[0] ? distinct[0] : { anyOf: distinct }
@@ -100,17 +104,27 @@ function success({ answers }: Operation, format: Format | null): ResponseObject 
     return [`answer${n + 1}`, { summary: title, value: format === 'xml' ? rendered('xml', value) : value }] as const
   })
   const named = format === 'xml' ? { ...schema, xml: { name: XML_ROOT } } : schema
-  return { description, content: { [MEDIA_TYPES[format]]: { schema: named, examples: Object.fromEntries(examples) } } }
+  return { description, headers: RATE_HEADERS, content: { [MEDIA_TYPES[format]]: { schema: named, examples: Object.fromEntries(examples) } } }
 }
 
 function others({ answers: [first] }: Operation): Readonly<Record<string, ResponseObject>> {
   const entries = first.kind === 'media' ? Object.entries(first.others) : []
-  return Object.fromEntries(entries.map(([status, description]) => [status, { description }]))
+  return Object.fromEntries(entries.map(([status, { description, headers }]) => [status, { description, headers: headersOf(headers) }]))
 }
 
-const mediaContent = ({ mediaType, example }: MediaAnswer): Readonly<Record<string, MediaTypeObject>> => ({
-  [mediaType]: { schema: { type: 'string' }, ...(example === null ? {} : { example }) },
-})
+/** A stream begins before it is known what it costs: its headers say nothing of limits. */
+function mediaAnswer({ mediaType, example, headers, events }: MediaAnswer, description: string): ResponseObject {
+  const data = Object.entries(events).map(([name, schema]) => [name, schemaOrReference(schema)] as const)
+  const media: MediaTypeObject = {
+    schema: { type: 'string' },
+    ...(example === null ? {} : { example }),
+    ...(data.length === 0 ? {} : { 'x-events': Object.fromEntries(data) }),
+  }
+  return { description, headers: { ...(data.length === 0 ? RATE_HEADERS : {}), ...headersOf(headers) }, content: { [mediaType]: media } }
+}
+
+const headersOf = (headers: AnswerHeaders): NonNullable<ResponseObject['headers']> =>
+  Object.fromEntries(Object.entries(headers).map(([name, description]) => [name, { description, schema: { type: 'string' } }]))
 
 /** By status: several errors may share one. */
 function failures(codes: readonly ErrorCode[], format: Format): Readonly<Record<string, ResponseObject>> {
@@ -118,7 +132,7 @@ function failures(codes: readonly ErrorCode[], format: Format): Readonly<Record<
   const responses = [...byStatus]
     .sort(([a], [b]) => a - b)
     .map(([status, members]): readonly [string, ResponseObject] => {
-      const headers = HEADERS_OF[status]
+      const headers = FAILURE_HEADERS[status]
       const ofXml = format === 'xml' ? '.xml' : ''
       const schema = format === 'xml' ? { $ref: refTo(nameOf(ERROR_ANSWER)), xml: { name: XML_ROOT } } : { $ref: refTo(nameOf(ERROR_ANSWER)) }
       const examples = members.map((code) => [code, { $ref: `#/components/examples/${code}${ofXml}` }] as const)
@@ -135,7 +149,12 @@ function failures(codes: readonly ErrorCode[], format: Format): Readonly<Record<
 }
 
 /** An error's text, with a name in braces for what differs. */
-export const textOf = (code: ErrorCode): string => errorOf(code, { 'invalid-parameter': '{Name}', internal: '{RequestId}' }[code as string]).message
+export function textOf(code: ErrorCode): string {
+  const { message } = errorOf(code, { 'invalid-parameter': '{Name}', internal: '{RequestId}' }[code as string])
+  return code === 'right-missing' ? message + RIGHT_SUFFIX : message
+}
+/** Missing where it is no right that lacks, but an agent. */
+export const RIGHT_SUFFIX = ': {Right}'
 
 function callback(kind: 'call' | 'leg'): PathItem {
   const json = schemaOrReference(kind === 'call' ? CALL_CALLBACK : LEG_CALLBACK)

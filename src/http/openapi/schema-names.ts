@@ -1,6 +1,16 @@
 /** The schemas that have a name in the description. One that is missing here is written out wherever it stands. */
 import { CALL_CALLBACK, CALL_CALLBACK_FORM, LEG_CALLBACK } from '../../contract/schemas/callbacks.ts'
 import type { NamedSchemas } from '../../contract/schemas/description.ts'
+import {
+  CALLBACK,
+  CALLBACK_ANSWER,
+  CALLBACK_LIST_ANSWER,
+  NEW_SECRET_ANSWER,
+  REPLAY_ANSWER,
+  SECRET_ANSWER,
+} from '../../contract/schemas/callback-log.ts'
+import { CALL_EVENT, EAR, HEARING, HEARING_EVENT, LEG_EVENT, LIVE_LEG, MODE_EVENT, SNAPSHOT_EVENT } from '../../contract/schemas/events.ts'
+import { KEY, KEY_ANSWER, KEY_LIST_ANSWER, KEY_WITH_TOKEN, KEY_WITH_TOKEN_ANSWER } from '../../contract/schemas/keys.ts'
 import { ERROR_ANSWER } from '../../contract/schemas/errors.ts'
 import {
   ACTIVE_LEG,
@@ -28,6 +38,25 @@ export const NAMED: NamedSchemas = {
   AllLegsAnswer: ALL_LEGS_ANSWER,
   LegAnswer: LEG_ANSWER,
   HangUpAnswer: HANG_UP_ANSWER,
+  SnapshotEvent: SNAPSHOT_EVENT,
+  CallEvent: CALL_EVENT,
+  LegEvent: LEG_EVENT,
+  ModeEvent: MODE_EVENT,
+  HearingEvent: HEARING_EVENT,
+  LiveLeg: LIVE_LEG,
+  Hearing: HEARING,
+  Ear: EAR,
+  Callback: CALLBACK,
+  CallbackAnswer: CALLBACK_ANSWER,
+  CallbackListAnswer: CALLBACK_LIST_ANSWER,
+  ReplayAnswer: REPLAY_ANSWER,
+  SecretAnswer: SECRET_ANSWER,
+  NewSecretAnswer: NEW_SECRET_ANSWER,
+  Key: KEY,
+  KeyWithToken: KEY_WITH_TOKEN,
+  KeyAnswer: KEY_ANSWER,
+  KeyWithTokenAnswer: KEY_WITH_TOKEN_ANSWER,
+  KeyListAnswer: KEY_LIST_ANSWER,
   LegCallback: LEG_CALLBACK,
   CallCallback: CALL_CALLBACK,
   CallCallbackForm: CALL_CALLBACK_FORM,

@@ -17,6 +17,7 @@ export interface OpenApi {
   readonly components: {
     readonly schemas: Readonly<Record<string, JsonSchema>>
     readonly parameters: Readonly<Record<string, ParameterObject>>
+    readonly headers: Readonly<Record<string, HeaderObject>>
     readonly examples: Readonly<Record<string, ExampleObject>>
     readonly securitySchemes: Readonly<Record<string, { readonly type: 'http'; readonly scheme: 'basic'; readonly description: string }>>
   }
@@ -40,6 +41,8 @@ export interface OperationObject {
   readonly responses: Readonly<Record<string, ResponseObject>>
   readonly callbacks?: Readonly<Record<string, Readonly<Record<string, PathItem>>>>
   readonly 'x-contract-rules'?: readonly string[]
+  /** The rights that it takes, all of them; by the value of `Action` where it depends on that. */
+  readonly 'x-scopes'?: readonly string[] | Readonly<Record<string, string>>
   readonly 'x-codeSamples'?: readonly { readonly lang: string; readonly label: string; readonly source: string }[]
 }
 
@@ -66,6 +69,8 @@ export interface MediaTypeObject {
   readonly example?: unknown
   readonly examples?: Readonly<Record<string, ExampleObject | Reference>>
   readonly encoding?: Readonly<Record<string, { readonly style: 'form'; readonly explode: true }>>
+  /** Of a stream of events: what the data of each says, by its name. */
+  readonly 'x-events'?: Readonly<Record<string, JsonSchema>>
 }
 
 export interface ExampleObject {
@@ -74,8 +79,13 @@ export interface ExampleObject {
   readonly value: unknown
 }
 
+export interface HeaderObject {
+  readonly description: string
+  readonly schema: JsonSchema
+}
+
 export interface ResponseObject {
   readonly description: string
-  readonly headers?: Readonly<Record<string, { readonly description: string; readonly schema: JsonSchema }>>
+  readonly headers?: Readonly<Record<string, HeaderObject | Reference>>
   readonly content?: Readonly<Record<string, MediaTypeObject>>
 }

@@ -8,20 +8,10 @@ import { flag, metaDefault } from '../../contract/schemas/parameter.ts'
 import { CONNECT_PARAMETERS, LEG_ACTION_PARAMETERS, MONITOR_PARAMETERS } from '../../contract/schemas/requests.ts'
 import { ACTIVE_LEGS_ANSWER, ALL_LEGS_ANSWER, CALL_ANSWER, CALL_LIST_ANSWER, HANG_UP_ANSWER, LEG_ANSWER } from '../../contract/schemas/resources.ts'
 import type { Format, WireObject } from '../../contract/xml.ts'
-import type { Input, Operation, ResourceAnswer } from './operation.ts'
-import { SAMPLE_ACCOUNT, SAMPLE_CALLS, SAMPLE_REQUESTS, SAMPLE_ZONE, supervisorOf } from './samples.ts'
+import { type Input, type Operation, resource } from './operation.ts'
+import { SAMPLE_ACCOUNT, SAMPLE_CALLS, SAMPLE_REQUESTS, SAMPLE_ZONE, sampleOptions as formatted, supervisorOf } from './samples.ts'
 
 const { asked, rung, barged, leaving, over } = SAMPLE_CALLS
-const formatted = (format: Format) => ({ format, timeZone: SAMPLE_ZONE })
-
-/** An answer that has the same names in both formats. */
-export const resource = (title: string, schema: z.ZodType, example: (format: Format) => WireObject): ResourceAnswer => ({
-  kind: 'resource',
-  title,
-  json: schema,
-  xml: schema,
-  example,
-})
 
 const details = (description: string, example: Input['example']): Input => ({
   parameters: z.object({ details: flag({ description, example: true, rule: 'C31' }).optional().meta(metaDefault(false)) }),

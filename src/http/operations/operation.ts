@@ -10,11 +10,16 @@ import type * as z from 'zod'
 import type { ErrorCode } from '../../contract/errors.ts'
 import type { Parameters } from '../../contract/schemas/parameter.ts'
 import type { Format, WireObject } from '../../contract/xml.ts'
+import type { Scope } from '../../domain/account/rights.ts'
 
 /** What belongs together on the page, in its order. */
 export const TAGS = {
   Calls: 'Calls are made, looked at and listed. `From` is rung first, `To` when `From` has answered.',
   Legs: 'The connections of a call: those of its parties, and those of supervisors who listen, whisper or barge.',
+  Recordings: 'What was said, as far as it was asked to be recorded. Whoever only listened or whispered is never in it.',
+  Events: 'What happens to calls, as it happens, over one connection.',
+  Callbacks: 'The delivery log of callbacks, and the secret that signs them. For keys that are not limited to agents: the log tells of every call.',
+  Keys: 'API keys: made, listed, given a new token, revoked. No key makes one that can do more than itself.',
 } as const
 export type Tag = keyof typeof TAGS
 
@@ -29,6 +34,18 @@ export interface ResourceAnswer {
   example(format: Format): WireObject
 }
 
+/** An answer that has the same names in both formats. */
+export const resource = (title: string, schema: z.ZodType, example: (format: Format) => WireObject): ResourceAnswer => ({
+  kind: 'resource',
+  title,
+  json: schema,
+  xml: schema,
+  example,
+})
+
+/** Headers of an answer: what each of them says, in a sentence. */
+export type AnswerHeaders = Readonly<Record<string, string>>
+
 /** A success that is neither XML nor JSON: sound, a table, a stream. Its path has no `.json`. */
 export interface MediaAnswer {
   readonly kind: 'media'
@@ -36,8 +53,11 @@ export interface MediaAnswer {
   readonly mediaType: string
   /** Null for what nobody reads. */
   readonly example: string | null
+  readonly headers: AnswerHeaders
   /** Other answers that are no failures in the envelope, e.g. 206 for a part of a file. */
-  readonly others: Readonly<Record<number, string>>
+  readonly others: Readonly<Record<number, { readonly description: string; readonly headers: AnswerHeaders }>>
+  /** Of a stream of events what the data of each says, by its name; of anything else nothing. */
+  readonly events: Readonly<Record<string, z.ZodType>>
 }
 
 export interface Input {
@@ -78,6 +98,8 @@ export interface DescribedRoute {
   /** Below `/v1/Accounts/:accountSid`. */
   readonly path: string
   readonly says: Operation
+  /** As `routes.ts` has it: one right, several that it takes together, or one by the value of `Action`; null: any key of the account. */
+  readonly scope: Scope | readonly Scope[] | Readonly<Record<string, Scope>> | null
 }
 
 const OF_ALL: readonly ErrorCode[] = [
@@ -85,17 +107,20 @@ const OF_ALL: readonly ErrorCode[] = [
   'unauthorized',
   'request-timeout',
   'uri-too-long',
+  'too-many-requests',
   'headers-too-large',
   'internal',
   'unavailable',
+  'busy',
 ]
-const OF_WRITES: readonly ErrorCode[] = ['too-large', 'unsupported-media-type', 'too-many-requests']
+const OF_WRITES: readonly ErrorCode[] = ['too-large', 'unsupported-media-type']
 
 /** Everything that the route can be refused with. */
-export function errorsOf({ method, says }: DescribedRoute): readonly ErrorCode[] {
+export function errorsOf({ method, says, scope }: DescribedRoute): readonly ErrorCode[] {
   const takesParameters = says.query !== null || says.body !== null || says.idempotent
   const codes = [
     ...(takesParameters ? ['invalid-parameter' as const] : []),
+    ...(scope === null ? [] : ['right-missing' as const]),
     ...says.errors,
     ...(says.idempotent ? ['idempotency-mismatch' as const] : []),
     ...OF_ALL,

@@ -5,6 +5,7 @@
 import { callCallback, legCallback } from '../../contract/callback.ts'
 import { type Fields, fieldsFromJson } from '../../contract/fields.ts'
 import { connectCommand, monitorCommand } from '../../contract/requests.ts'
+import type { Format } from '../../contract/xml.ts'
 import type { Address } from '../../domain/address.ts'
 import type { Call } from '../../domain/call.ts'
 import { addMonitor, changeMode, connect, hangUp } from '../../domain/commands.ts'
@@ -15,6 +16,8 @@ import type { Leg } from '../../domain/leg.ts'
 export const SAMPLE_ZONE = 'Asia/Kolkata'
 export const SAMPLE_ACCOUNT = 'exotel30m' as AccountId
 export const SAMPLE_CALL_SID = 'c5797dcbaaeed7678c4062a4a3ed2f8a'
+export const SAMPLE_KEY_SID = 'ek_7m2q0d4k9x1v8c6n3b5h7j2p'
+export const SAMPLE_CALLBACK_SID = 'b4k8z1m6q0w3e7r2t5y9u1i4o8p2a6sd'
 export const SAMPLE_LEG_SID = '33333333333333333333333333333ccc'
 
 const AGENT = '11111111111111111111111111111aaa' as LegId
@@ -40,6 +43,12 @@ export const SAMPLE_REQUESTS = {
     StatusCallbackContentType: 'application/json',
   },
   mode: { Action: 'barge' },
+  key: { Name: 'wall board', Scopes: 'calls.read,monitor.listen', Agents: 'priya,ravi' },
+  keyRotation: { GraceSeconds: '3600' },
+  callbacks: { State: 'parked', PageSize: '1' },
+  replay: { Receiver: 'https://crm.example.com' },
+  secretRotation: { KeepHours: '48' },
+  events: { CallSid: SAMPLE_CALL_SID },
   list: { Status: 'completed', SortBy: 'DateCreated:desc', PageSize: '1' },
 } as const
 
@@ -78,8 +87,13 @@ export function supervisorOf(call: Call): Leg {
   return leg
 }
 
+/** Where callers reach the server of the examples. */
+export const SAMPLE_URL = 'https://calls.example.com'
+/** How an answer is written in them. */
+export const sampleOptions = (format: Format) => ({ format, timeZone: SAMPLE_ZONE, publicUrl: SAMPLE_URL })
+
 const json = (body: string): Readonly<Record<string, unknown>> => JSON.parse(body)
-const OPTIONS = { timeZone: SAMPLE_ZONE, boundary: 'earshot-boundary' }
+const OPTIONS = { timeZone: SAMPLE_ZONE, boundary: 'earshot-boundary', publicUrl: SAMPLE_URL }
 
 /** What the receivers of the sample's callbacks are sent, as JSON. */
 export const SAMPLE_CALLBACKS = {

@@ -2,14 +2,24 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import type { LightMyRequestResponse } from 'fastify'
-import type { AccountId } from '../../domain/ids.ts'
+import { SCOPES } from '../../domain/account/rights.ts'
+import type { AccountId, KeyId } from '../../domain/ids.ts'
+import { makeApi } from '../../control/api.ts'
 import { makeFakeControl } from '../fake-control.ts'
+import { NOTHING_KEPT } from '../nothing-kept.ts'
 import { makeServer, type ServerOptions } from '../server.ts'
 
 let state: ReturnType<ServerOptions['ready']> = 'ready'
 const app = makeServer({
-  control: makeFakeControl(() => 0),
-  accounts: { authenticate: () => ({ accountId: 'acme' as AccountId }), timeZone: () => 'UTC' },
+  api: makeApi(
+    makeFakeControl(() => 0),
+    NOTHING_KEPT,
+  ),
+  publicUrl: () => '',
+  accounts: {
+    authenticate: async () => ({ accountId: 'acme' as AccountId, keyId: 'key' as KeyId, scopes: SCOPES, agents: null }),
+    timeZone: () => 'UTC',
+  },
   now: () => 0,
   newId: () => 'id',
   log: { info: () => undefined, error: () => undefined },

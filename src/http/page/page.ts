@@ -2,7 +2,7 @@
 import type { JsonSchema } from '../../contract/schemas/description.ts'
 import { GUIDE } from '../openapi/guide.ts'
 import { type Html, html, NOTHING, prose } from './html.ts'
-import type { HttpMethod, MediaTypeObject, OpenApi, OperationObject, PathItem } from '../openapi/types.ts'
+import type { HttpMethod, MediaTypeObject, OpenApi, OperationObject, PathItem, ResponseObject } from '../openapi/types.ts'
 import { STYLE } from './style.ts'
 import { errorTable, examplesOf, keyTable, parameterOf, parameterTable, schemaLink, schemaOf } from './tables.ts'
 
@@ -83,8 +83,8 @@ function operationArticle(document: OpenApi, { method, path, item, operation, xm
   return html`<article id="${operation.operationId}">
 <h3>${operation.summary}</h3>
 <div class="path"><span class="method ${method}">${method.toUpperCase()}</span><code>${path}</code></div>
-<p>${prose(operation.description)}${xml === null ? NOTHING : html` Without <code>.json</code> the answer is XML.`}</p>
-${rules.length === 0 ? NOTHING : html`<p class="soft">Rules of the contract: ${rules.join(', ')}.</p>`}
+${operation.description.split('\n\n').map((text) => html`<p>${prose(text)}</p>`)}
+<p class="soft">${xml === null ? NOTHING : html`Without <code>.json</code> the answer is XML. `}${rules.length === 0 ? NOTHING : html`Rules of the contract: ${rules.join(', ')}.`}</p>
 ${parameters.length === 0 ? NOTHING : html`<h4>Parameters</h4>${parameterTable(parameters)}`}
 ${bodyPart(document, operation)}
 ${source === undefined ? NOTHING : html`<h4>Example</h4><pre tabindex="0"><code>${source}</code></pre>`}
@@ -109,7 +109,27 @@ function answerPart(document: OpenApi, operation: OperationObject, xml: Operatio
   const xmlMedia = Object.values(xml?.responses['200']?.content ?? {})[0]
   const named = links.length === 0 ? NOTHING : html` ${links.map((link, n) => html`${n === 0 ? '' : ' or '}${link}`)}`
   const type = mediaType === 'application/json' ? NOTHING : html` <code>${mediaType}</code>`
-  return html`<h4>Answer</h4><p>${ok.description}${type}${named}</p>${samples(document, media)}${xmlMedia === undefined ? NOTHING : html`<details><summary>In XML</summary>${samples(document, xmlMedia)}</details>`}`
+  return html`<h4>Answer</h4><p>${ok.description}${type}${named}</p>${headerPart(ok)}${samples(document, media)}${eventPart(media)}${otherAnswers(operation)}${xmlMedia === undefined ? NOTHING : html`<details><summary>In XML</summary>${samples(document, xmlMedia)}</details>`}`
+}
+
+/** Headers of this answer alone; those of all answers are explained once, with the limits. */
+function headerPart({ headers = {} }: ResponseObject): Html {
+  const own = Object.entries(headers).flatMap(([name, header]) =>
+    '$ref' in header ? [] : [html`<li><code>${name}</code>: ${prose(header.description)}</li>`],
+  )
+  return own.length === 0 ? NOTHING : html`<ul>${own}</ul>`
+}
+
+/** What the data of each event of a stream says. */
+function eventPart({ 'x-events': events = {} }: MediaTypeObject): Html {
+  const rows = Object.entries(events).map(([name, schema]) => html`<li><code>${name}</code>: ${schemaLink(schema)}</li>`)
+  return rows.length === 0 ? NOTHING : html`<h4>Events</h4><ul>${rows}</ul>`
+}
+
+/** Those that are neither the success nor a failure in the envelope: a part of a file. */
+function otherAnswers({ responses }: OperationObject): Html {
+  const others = Object.entries(responses).filter(([, { content }]) => content === undefined)
+  return html`${others.map(([status, answer]) => html`<p><code>${status}</code> ${answer.description}</p>${headerPart(answer)}`)}`
 }
 
 function samples(document: OpenApi, media: MediaTypeObject): Html {
@@ -151,7 +171,7 @@ function callbackArticles(document: OpenApi, shown: readonly Shown[]): readonly 
 }
 
 /** Requests and callbacks have tables of their own. */
-const isAnswerPart = (name: string): boolean => !/Request$|Callback/.test(name)
+const isAnswerPart = (name: string): boolean => !/Request$|^(?:Call|Leg)Callback/.test(name)
 
 const schemaArticle = (name: string, schema: JsonSchema): Html =>
   html`<article id="schema-${name}"><h3>${name}</h3><p>${prose(schema.description ?? '')}</p>${keyTable(schema, 'answer')}</article>`

@@ -1,13 +1,22 @@
 /**
  * The tables, as numbered steps that only go forward. A step that has been released is never changed; the next number
- * changes what it made. Kysely's migrator keeps the count and holds a lock, so that processes may start at the same time.
+ * changes what it made. Kysely's migrator keeps the count and holds a lock, so that processes may start at the same time: one makes
+ * the steps, all in one transaction, and the others wait for it.
  */
-import type pg from 'pg'
+import pg from 'pg'
 import { calls } from './001-calls.ts'
+import { callbacks } from './002-callbacks.ts'
+import { keys } from './004-keys.ts'
+import { sound } from './006-sound.ts'
 
-/** In order; names sort as they run. */
-const STEPS: Readonly<Record<string, string>> = {
+/** By name; names sort as the steps run. */
+export type Steps = Readonly<Record<string, string>>
+
+export const STEPS: Steps = {
   '001-calls': calls,
+  '002-callbacks': callbacks,
+  '004-keys': keys,
+  '006-sound': sound,
 }
 
 const NEWER = 'This database was written by a newer version of Earshot. Start that version, or restore a backup.'
@@ -16,23 +25,36 @@ const NEWER = 'This database was written by a newer version of Earshot. Start th
  * The steps that are still to be made, in order; makes none of them.
  * @throws {Error} when a newer Earshot has been here.
  */
-export async function pendingSteps(pool: pg.Pool): Promise<readonly string[]> {
+export async function pendingSteps(pool: pg.Pool, steps: Steps = STEPS): Promise<readonly string[]> {
   const { rows: tables } = await pool.query<{ there: boolean }>(`select to_regclass('migration') is not null as there`)
   const { rows } = tables[0]?.there === true ? await pool.query<{ name: string }>('select name from migration') : { rows: [] }
   const done = new Set(rows.map((row) => row.name))
-  if (rows.some((row) => !(row.name in STEPS))) throw new Error(NEWER)
-  return Object.keys(STEPS).filter((name) => !done.has(name))
+  if (rows.some((row) => !(row.name in steps))) throw new Error(NEWER)
+  return Object.keys(steps).filter((name) => !done.has(name))
 }
 
 /**
+ * @param config How the database is reached. A step over millions of rows, or the wait for another process's, takes as long as it takes:
+ * no statement is given up here.
  * @returns The steps that this call made, in order.
  * @throws {Error} when a step fails (none of this start's steps is kept then), or when a newer Earshot has been here.
  */
-export async function migrate(pool: pg.Pool): Promise<readonly string[]> {
+export async function migrate(config: pg.ClientConfig, steps: Steps = STEPS): Promise<readonly string[]> {
+  const pool = new pg.Pool({ ...config, statement_timeout: 0, max: 1 })
+  // What a broken connection means, the statement says that waits for it; unheard, it would end the process, and be it after the last one.
+  pool.on('connect', (client) => void client.on('error', () => {})).on('error', () => {})
+  try {
+    return (await pendingSteps(pool, steps)).length === 0 ? [] : await makeSteps(pool, steps)
+  } finally {
+    await pool.end()
+  }
+}
+
+async function makeSteps(pool: pg.Pool, steps: Steps): Promise<readonly string[]> {
   const { CompiledQuery, Kysely, PostgresDialect } = await import('kysely')
   const { Migrator } = await import('kysely/migration')
   const migrations = Object.fromEntries(
-    Object.entries(STEPS).map(([name, text]) => [
+    Object.entries(steps).map(([name, text]) => [
       name,
       {
         up: async (db: { executeQuery: (query: ReturnType<typeof CompiledQuery.raw>) => Promise<unknown> }) =>
@@ -47,12 +69,10 @@ export async function migrate(pool: pg.Pool): Promise<readonly string[]> {
     migrationTableName: 'migration',
     migrationLockTableName: 'migration_lock',
   })
-  const done = await migrator.getMigrations()
   const { error, results } = await migrator.migrateToLatest()
   if (error === undefined) return (results ?? []).map((result) => result.migrationName)
   const failed = results?.find((result) => result.status === 'Error')?.migrationName
-  if (failed === undefined && done.every((step) => step.executedAt !== undefined)) {
-    throw new Error(NEWER, { cause: error })
-  }
+  // A newer one may have been faster while this one waited.
+  if (failed === undefined) await pendingSteps(pool, steps)
   throw new Error(`The database could not be brought up to date${failed ? ` (step ${failed})` : ''}.`, { cause: error })
 }

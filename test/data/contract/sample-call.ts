@@ -4,6 +4,7 @@ import type { Address } from '../../../src/domain/address.ts'
 import type { Call } from '../../../src/domain/call.ts'
 import type { AccountId, CallId, LegId } from '../../../src/domain/ids.ts'
 import type { Leg } from '../../../src/domain/leg.ts'
+import { SILENT, soundBefore } from '../../../src/domain/sound.ts'
 
 export const IST = 'Asia/Kolkata'
 
@@ -43,7 +44,7 @@ export const liveCall: Call = {
   id: 'c5797dcbaaeed7678c4062a4a3ed2f8a' as CallId, accountId: 'exotel30m' as AccountId, direction: 'outbound-api',
   from: agentLeg.address, to: customerLeg.address, callerId: number('+918040404890'), agentLegId: agentLeg.id,
   createdAt: ist('2020-12-22 17:31:06'), updatedAt: ist('2020-12-22 17:31:13'), ringMs: 30_000, limitMs: 14_400_000,
-  subscription: null, customField: null, state: { status: 'live' }, legs: [agentLeg, customerLeg],
+  subscription: null, customField: null, state: { status: 'live' }, sound: soundBefore(SILENT), retriesLeft: 0, legs: [agentLeg, customerLeg],
 }
 
 const endedAt = ist('2017-03-03 10:49:50')

@@ -1,0 +1,119 @@
+// What the house writes about any key, callback, secret and event is what its schemas say, strictly and in order.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { assertIsA } from '../../../test/schemas.ts'
+import { anyCall } from '../../../test/sample-calls.ts'
+import type { Key } from '../../domain/account/keys.ts'
+import { SCOPES } from '../../domain/account/rights.ts'
+import type { Address } from '../../domain/address.ts'
+import type { Call } from '../../domain/call.ts'
+import { CALLBACK_STATES, type LoggedCallback } from '../../domain/callback-log.ts'
+import { hearing } from '../../domain/hearing.ts'
+import type { AccountId, CallId, KeyId, LegId } from '../../domain/ids.ts'
+import { MODES } from '../../domain/leg.ts'
+import { secretResource } from '../access/callback-secret.ts'
+import { keyList, keyResource } from '../access/keys.ts'
+import { callbackList, callbackQueryIn, callbackResource, replayResource } from '../callback-log.ts'
+import { callEvent, hearingEvent, legEvent, modeEvent, snapshotEvent } from '../events.ts'
+import { CALLBACK_ANSWER, CALLBACK_LIST_ANSWER, NEW_SECRET_ANSWER, REPLAY_ANSWER, SECRET_ANSWER } from './callback-log.ts'
+import { EVENT_DATA } from './events.ts'
+import { KEY_ANSWER, KEY_LIST_ANSWER, KEY_WITH_TOKEN_ANSWER } from './keys.ts'
+
+const OPTIONS = { format: 'json', timeZone: 'Asia/Kolkata', publicUrl: 'https://calls.example.com' } as const
+const ACME = 'acme' as AccountId
+const moment = fc.integer({ min: 0, max: 4_000_000_000_000 })
+const perhaps = <T>(one: fc.Arbitrary<T>): fc.Arbitrary<T | null> => fc.option(one, { nil: null })
+const sid = fc.stringMatching(/^[0-9a-z]{32}$/)
+
+const key: fc.Arbitrary<Key> = fc.record({
+  id: fc.stringMatching(/^ek_[0-9a-z]{24}$/).map((id) => id as KeyId),
+  accountId: fc.constant(ACME),
+  name: fc.string({ maxLength: 64 }),
+  source: fc.constantFrom('database', 'configuration'),
+  scopes: fc.subarray([...SCOPES], { minLength: 1 }),
+  agents: perhaps(fc.array(fc.stringMatching(/^[a-z]{1,9}$/), { minLength: 1, maxLength: 3 })),
+  createdBy: perhaps(fc.constant('root' as KeyId)),
+  createdAt: perhaps(moment),
+  expiresAt: perhaps(moment),
+  rotatedAt: perhaps(moment),
+  revokedAt: perhaps(moment),
+  lastUsedAt: perhaps(moment),
+})
+
+test('[C2] any key, with and without its token, and the list of them', () => {
+  fc.assert(
+    fc.property(key, moment, (one, now) => {
+      assertIsA(KEY_ANSWER, keyResource(one, { ...OPTIONS, now }))
+      assertIsA(KEY_WITH_TOKEN_ANSWER, keyResource(one, { ...OPTIONS, now }, 'et_x'))
+      assertIsA(KEY_WITH_TOKEN_ANSWER, keyResource(one, { ...OPTIONS, now }, null))
+      assertIsA(KEY_LIST_ANSWER, keyList([one, one], { ...OPTIONS, now }))
+    }),
+  )
+  assert.throws(() => KEY_ANSWER.parse(keyResource(fc.sample(key, 1)[0] as Key, { ...OPTIONS, now: 0 }, 'et_x')), 'a token where none is told')
+})
+
+const callback: fc.Arbitrary<LoggedCallback> = fc.record({
+  id: sid,
+  accountId: fc.constant(ACME),
+  callId: sid.map((id) => id as CallId),
+  legId: perhaps(sid.map((id) => id as LegId)),
+  event: fc.constantFrom('answered', 'terminal'),
+  url: fc.webUrl(),
+  receiver: fc.constant('https://crm.example.com'),
+  contentType: fc.constantFrom('application/json', 'multipart/form-data; boundary=x'),
+  body: fc.string(),
+  createdAt: moment,
+  state: fc.constantFrom(...CALLBACK_STATES),
+  attempts: fc.nat({ max: 100 }),
+  lastStatus: perhaps(fc.integer({ min: 100, max: 599 })),
+  lastError: perhaps(fc.string()),
+  dueAt: moment,
+  settledAt: perhaps(moment),
+})
+
+test('[C27] any callback, a page of them, and a replay', () => {
+  const page = fc.record({ callbacks: fc.array(callback, { maxLength: 3 }), total: fc.nat(), hasPrevious: fc.boolean(), hasNext: fc.boolean() })
+  const query = new Map()
+  fc.assert(fc.property(callback, (one) => assertIsA(CALLBACK_ANSWER, callbackResource(one, OPTIONS))))
+  fc.assert(
+    fc.property(page, (one) => assertIsA(CALLBACK_LIST_ANSWER, callbackList(one, callbackQueryIn(query), { ...OPTIONS, accountId: ACME, query }))),
+  )
+  assertIsA(REPLAY_ANSWER, replayResource({ replayed: 3, remaining: 0 }))
+})
+
+test('[C28] any secret: shown by its rotation, and by nothing else', () => {
+  const state = fc.record({
+    source: fc.constantFrom('configuration' as const, 'data' as const),
+    current: fc.record({ fingerprint: fc.constant('a3f1c09b77de'), madeAt: perhaps(moment) }),
+    previous: perhaps(fc.record({ fingerprint: fc.constant('5d02be4419fa'), until: perhaps(moment) })),
+  })
+  fc.assert(
+    fc.property(state, (one) => {
+      assertIsA(SECRET_ANSWER, secretResource(one, null, OPTIONS.timeZone))
+      assertIsA(NEW_SECRET_ANSWER, secretResource(one, 'whsec_x', OPTIONS.timeZone))
+      assert.throws(() => SECRET_ANSWER.parse(secretResource(one, 'whsec_x', OPTIONS.timeZone)))
+    }),
+  )
+})
+
+const call: fc.Arbitrary<Call> = anyCall.map((one) => {
+  const address = '+919876543210' as Address
+  return { ...one, accountId: ACME, from: address, to: address, callerId: address, legs: one.legs.map((leg) => ({ ...leg, address })) }
+})
+
+test('[C20] [C23] the events of any call', () => {
+  fc.assert(
+    fc.property(call, fc.constantFrom(null, ...MODES), fc.boolean(), (one, before, missed) => {
+      const table = hearing(one.legs, one.sound)
+      assertIsA(EVENT_DATA.call, callEvent(one, OPTIONS))
+      assertIsA(EVENT_DATA.hearing, hearingEvent(one, table))
+      assertIsA(EVENT_DATA.snapshot, snapshotEvent([{ call: one, table }], missed, OPTIONS))
+      for (const leg of one.legs) {
+        assertIsA(EVENT_DATA.leg, legEvent(one, leg, OPTIONS))
+        assertIsA(EVENT_DATA.mode, modeEvent(one, leg, before, OPTIONS))
+      }
+    }),
+    { numRuns: 150 },
+  )
+})

@@ -1,0 +1,178 @@
+/**
+ * The file of a recording: chunks of sound go to their place in it, and after each the header says how far it goes.
+ *
+ * One rule: the sound never waits for the disk. What comes is queued, up to MAX_BACKLOG_BYTES; what a slow or full disk does not take
+ * is lost, and said so. Each chunk has a place of its own, so what is lost becomes a hole of silence and what follows stays in its time.
+ */
+import { open } from 'node:fs/promises'
+import type { Chunk } from '../../../media/clips/tape.ts'
+import { HEADER_BYTES, MAX_DATA_BYTES, repairedHeader, writeHeader } from '../../../media/clips/wav.ts'
+
+/** Sound that may wait for the disk, by recording: ten seconds of two channels. */
+export const MAX_BACKLOG_BYTES = 320_000
+/** Writes at once, over all recordings: a disk that hangs must leave threads to the rest of the process, which has four. */
+export const MAX_WRITES = 2
+
+/** What is used of a file, so that a test can be a bad disk. */
+export interface Disk {
+  write(bytes: Uint8Array, offset: number, length: number, position: number): Promise<{ readonly bytesWritten: number }>
+  close(): Promise<void>
+}
+
+/** Turns at the disk, shared by all recordings. */
+export interface Turns {
+  free: number
+  readonly waiting: (() => void)[]
+}
+
+export interface TapeFileOptions {
+  readonly path: string
+  readonly channels: 1 | 2
+  readonly turns: Turns
+  /** Told once for each stretch of time in which sound is lost, and once more at the end with how much that was. */
+  readonly onTrouble: (message: string) => void
+  /** Default: a new file that only its owner may read. */
+  readonly openDisk?: (path: string) => Promise<Disk>
+}
+
+export interface TapeFile {
+  /** Resolves when the file is there, with its header. @throws Error of the file system; an existing file is left as it is. */
+  readonly opened: Promise<void>
+  /** Queues sound, or loses it. */
+  take(chunks: readonly Chunk[]): void
+  /** Resolves when everything that was taken is written or lost, and the file is closed. Never rejects. */
+  close(): Promise<void>
+}
+
+export const makeTurns = (): Turns => ({ free: MAX_WRITES, waiting: [] })
+
+interface Writing {
+  readonly options: TapeFileOptions
+  disk: Disk | null
+  readonly queue: Chunk[]
+  queuedBytes: number
+  /** Bytes of sound up to the last one in the file. */
+  end: number
+  lostSamples: number
+  /** The latest chunk was lost. */
+  isLosing: boolean
+  /** What writes, while there is anything to write. */
+  pump: Promise<void> | null
+}
+
+export function openTapeFile(options: TapeFileOptions): TapeFile {
+  const { path, channels, openDisk = openNew } = options
+  const file: Writing = { options, disk: null, queue: [], queuedBytes: 0, end: 0, lostSamples: 0, isLosing: false, pump: null }
+  const opened = openDisk(path).then(async (disk) => {
+    await writeAll(disk, writeHeader(channels, 0), 0)
+    file.disk = disk
+    start(file)
+  })
+  // Whoever opens the file is told; here it only means that there is nothing to close.
+  const settled = opened.catch(() => {})
+  return {
+    opened,
+    take(chunks) {
+      for (const chunk of chunks) enqueue(file, chunk)
+      start(file)
+    },
+    async close() {
+      await settled
+      await file.pump
+      const { lostSamples } = file
+      await file.disk?.close().catch((error: unknown) => options.onTrouble(`a recording was not closed: ${reasonOf(error)}`))
+      if (lostSamples > 0) options.onTrouble(`a recording has lost ${(lostSamples / 8000).toFixed(1)} s of sound`)
+    },
+  }
+}
+
+/**
+ * Makes the header of a recording true whose process was killed while it wrote.
+ * @returns Whether the file is a recording of ours; any other is left as it is. @throws Error of the file system.
+ */
+export async function repairTapeFile(path: string): Promise<boolean> {
+  const file = await open(path, 'r+')
+  try {
+    const { buffer, bytesRead } = await file.read(new Uint8Array(HEADER_BYTES), 0, HEADER_BYTES, 0)
+    const header = repairedHeader(buffer.subarray(0, bytesRead), (await file.stat()).size)
+    if (header !== null) await file.write(header, 0, header.length, 0)
+    return header !== null
+  } finally {
+    await file.close()
+  }
+}
+
+const openNew = (path: string): Promise<Disk> => open(path, 'wx', 0o600)
+
+function enqueue(file: Writing, chunk: Chunk): void {
+  const { byteLength } = chunk.samples
+  if (file.queuedBytes + byteLength > MAX_BACKLOG_BYTES) return lose(file, chunk, 'the disk is too slow')
+  file.queue.push(chunk)
+  file.queuedBytes += byteLength
+}
+
+function start(file: Writing): void {
+  const { disk } = file
+  if (disk === null || file.pump !== null || file.queue.length === 0) return
+  file.pump = pump(file, disk).finally(() => {
+    file.pump = null
+  })
+}
+
+async function pump(file: Writing, disk: Disk): Promise<void> {
+  const { turns } = file.options
+  for (let chunk = file.queue[0]; chunk !== undefined; chunk = file.queue[0]) {
+    await turnOf(turns)
+    try {
+      await write(file, disk, chunk)
+    } catch (error) {
+      lose(file, chunk, reasonOf(error))
+    } finally {
+      passOn(turns)
+    }
+    file.queue.shift()
+    file.queuedBytes -= chunk.samples.byteLength
+  }
+}
+
+async function write(file: Writing, disk: Disk, { at, samples }: Chunk): Promise<void> {
+  const { channels } = file.options
+  const first = at * 2 * channels
+  if (first + samples.byteLength > MAX_DATA_BYTES) throw new Error('it is too long for a WAV file')
+  // The samples lie in memory as they do in the file: all processors that we run on are little-endian.
+  await writeAll(disk, new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength), HEADER_BYTES + first)
+  file.end = Math.max(file.end, first + samples.byteLength)
+  await writeAll(disk, writeHeader(channels, file.end), 0)
+  file.isLosing = false
+}
+
+function lose(file: Writing, { samples }: Chunk, why: string): void {
+  file.lostSamples += samples.length / file.options.channels
+  if (!file.isLosing) file.options.onTrouble(`a recording loses sound: ${why}`)
+  file.isLosing = true
+}
+
+async function writeAll(disk: Disk, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await disk.write(bytes, done, bytes.length - done, position + done)
+    if (bytesWritten === 0) throw new Error('the disk takes nothing')
+    done += bytesWritten
+  }
+}
+
+async function turnOf(turns: Turns): Promise<void> {
+  if (turns.free > 0) turns.free--
+  else await new Promise<void>((resolve) => turns.waiting.push(resolve))
+}
+
+function passOn(turns: Turns): void {
+  const next = turns.waiting.shift()
+  if (next === undefined) turns.free++
+  else next()
+}
+
+/** The code of the system, such as ENOSPC, without the path. */
+function reasonOf(error: unknown): string {
+  if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,10 @@
+/** For tests of the server: a house in which nothing was recorded, nobody has a key or was ever called back, and nothing happens. */
+import type { Desks } from '../control/api.ts'
+import { NO_KEYS, noCallbacks } from './fake-control.ts'
+
+export const NOTHING_KEPT: Desks = {
+  keys: NO_KEYS,
+  callbacks: noCallbacks([]),
+  recordings: { find: async () => null },
+  feed: { follow: () => ({ beginning: { kind: 'resumed', told: [] }, stop: () => {} }) },
+}

@@ -1,0 +1,28 @@
+/** Every test file that needs a database runs on both, or it says here why not. */
+import assert from 'node:assert/strict'
+import { globSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const read = (path: string): string => readFileSync(join(root, path), 'utf8')
+
+const ON_ONE: Readonly<Record<string, string>> = {
+  'src/store/embedded/server.test.ts': 'it is about the embedded server itself; its binaries are both',
+  'test/demo.test.ts': 'the demonstration always brings its own database',
+  'src/cli.test.ts': 'commands that open no database, or find the one that they name away',
+  'test/launcher.test.ts': 'how the process is started, before anything is opened',
+}
+/** How a test comes to a database, by itself or by a whole server. */
+const NEEDS = /\b(?:openTestDatabase|openTestServer|startEmbedded|startHouse|openHouse|runKills)\(|\brunCli\(|'demo'/
+
+test('what needs a database is tested on the embedded one and on PostgreSQL 15', () => {
+  const needing = globSync(['src/**/*.test.ts', 'test/**/*.test.ts'], { cwd: root }).filter((path) => !path.startsWith('test/oldest/') && NEEDS.test(read(path)))
+  const again = readdirSync(join(root, 'test/oldest')).map((name) => /import\('\.\.\/(.+)'\)/.exec(read(`test/oldest/${name}`))?.[1] ?? '')
+  const isAgain = (path: string): boolean => again.some((target) => path === (target.startsWith('../') ? target.slice(3) : `test/${target}`))
+  const onOne = needing.filter((path) => !/\btestServers\(\)/.test(read(path)) && !isAgain(path) && !(path in ON_ONE))
+  assert.deepEqual(onOne, [])
+  assert(needing.length > 10 && again.length > 5, 'files are found')
+  for (const path of Object.keys(ON_ONE)) assert(read(path) !== '', path)
+})

@@ -1,0 +1,4 @@
+/** `test/crash.test.ts` on PostgreSQL 15. */
+import { onOldest } from '../postgres.ts'
+
+await onOldest(() => import('../crash.test.ts'))

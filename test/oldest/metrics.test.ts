@@ -1,0 +1,4 @@
+/** `test/metrics.test.ts` on PostgreSQL 15. */
+import { onOldest } from '../postgres.ts'
+
+await onOldest(() => import('../metrics.test.ts'))
