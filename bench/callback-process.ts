@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { newId, share } from '../src/chance.ts'
 import type { Address } from '../src/domain/address.ts'
 import type { Call } from '../src/domain/call.ts'
+import { SILENT, soundBefore } from '../src/domain/sound.ts'
 import type { AccountId, CallId, LegId } from '../src/domain/ids.ts'
 import { saveCall } from '../src/store/calls.ts'
 import { type Log, openDatabase } from '../src/store/database.ts'
@@ -157,7 +158,7 @@ async function make({ database: data, urls }: Extract<Role, { kind: 'maker' }>):
 
 function endedCall(): Call {
   const [now, address] = [Date.now(), '+918012345678' as Address]
-  const parties = { from: address, to: address, callerId: address, agentLegId: null, subscription: null, customField: null, legs: [] }
+  const parties = { from: address, to: address, callerId: address, agentLegId: null, subscription: null, customField: null, legs: [], sound: soundBefore(SILENT), retriesLeft: 0, tones: null }
   const times = {
     createdAt: now,
     updatedAt: now,

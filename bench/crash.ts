@@ -47,8 +47,10 @@ function print(on: string, { runs: done, kills, counts, acknowledged, repeated, 
   console.log(`\n${on}`)
   console.table({
     runs: done,
-    'kill -9': Object.values(kills).reduce((sum, count) => sum + count, 0),
-    ...Object.fromEntries(Object.entries(kills).map(([point, count]) => [`  ${point}`, count])),
+    'kill -9 of the server': Object.values(kills).reduce((sum, count) => sum + count, 0) - kills.database,
+    ...Object.fromEntries(
+      Object.entries(kills).map(([point, count]) => [point === 'database' ? 'kill -9 of a process of the database' : `  ${point}`, count]),
+    ),
     'calls acknowledged': acknowledged.calls,
     'calls on record': counts.calls,
     '  cut off by a kill, or failed': counts.cutOff,

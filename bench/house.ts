@@ -126,6 +126,7 @@ data: ./data
 accounts:
   - sid: acme
     keys: [{ key: ${KEY}, token: ${TOKEN} }]
+    notice: { to: nobody }
     numbers: [{ number: "${NUMBER}", rings: ${agents[0]} }]
     agents: [${agents.map((name) => `{ name: ${name}, password: ${passwordOf(name)} }`).join(', ')}]
 ${trunkPort === null ? 'trunks: []' : `trunks: [{ name: carrier, uri: "sip:${HOST}:${trunkPort}", numbers: ["${NUMBER}"] }]`}

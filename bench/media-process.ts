@@ -2,8 +2,11 @@
  * What `media.ts` measures, in a process of its own: the media plane as the server runs it (worker thread and all, but no
  * SIP, HTTP or database), or the bare relay.
  */
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import type { CallId, LegId } from '../src/domain/ids.ts'
+import type { Ear, Mouth } from '../src/domain/hearing.ts'
+import type { CallId, LegId, SoundId, TapeId } from '../src/domain/ids.ts'
 import type { Mode } from '../src/domain/leg.ts'
 import { makeMediaPlane } from '../src/engine/native/media/media-thread.ts'
 import { openBareRelay } from './bare-relay.ts'
@@ -15,6 +18,10 @@ export type MediaOrder =
   | { readonly kind: 'open'; readonly phonePorts: readonly (readonly number[])[] }
   /** For every supervisor. */
   | { readonly kind: 'mode'; readonly mode: Mode }
+  /** A sound that repeats, for both parties of every call; digital silence, so that what the parties say can still be read. */
+  | { readonly kind: 'sound'; readonly isOn: boolean }
+  /** Every call, from now on, each party on a channel of their own. */
+  | { readonly kind: 'record'; readonly folder: string }
 
 /** The answer to each order; `ports` is empty but for `open`. */
 export interface MediaTold {
@@ -25,6 +32,10 @@ const HOST = '127.0.0.1'
 /** In life a socket is bound to its phone after ten seconds; here within the warm-up. */
 const SETTLE_MS = 1_000
 const BOSS = 2
+const SOUND = 'sound' as SoundId
+const TAPES = ['left' as TapeId, 'right' as TapeId]
+/** A second of it; both threads share one copy. */
+const CLIP = { samples: new Int16Array(8000) }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const carryOut = process.argv[2] === ('bare relay' satisfies Subject) ? relay : plane()
@@ -39,7 +50,7 @@ function giveUp(message: string): never {
 }
 
 async function relay(order: MediaOrder): Promise<MediaTold['ports']> {
-  if (order.kind === 'mode') return []
+  if (order.kind !== 'open') return []
   return await Promise.all(order.phonePorts.map(([agent = 0, customer = 0]) => openBareRelay(HOST, [agent, customer])))
 }
 
@@ -56,14 +67,18 @@ function plane(): (order: MediaOrder) => Promise<MediaTold['ports']> {
   let calls: readonly number[] = []
   const legId = (call: number, leg: number): LegId => `${call}-${leg}` as LegId
 
+  let sounds: readonly SoundId[] = []
+  let isRecorded = false
+
   const setMode = async (call: number, mode: Mode): Promise<void> => {
     const [agent, customer, boss] = [legId(call, 0), legId(call, 1), legId(call, BOSS)]
     const isMonitored = calls[call] === 3
-    const hearing = new Map([
-      [agent, isMonitored && mode !== 'listen' ? [customer, boss] : [customer]],
-      [customer, isMonitored && mode === 'barge' ? [agent, boss] : [agent]],
+    const hearing = new Map<Ear, readonly Mouth[]>([
+      [agent, [customer, ...(isMonitored && mode !== 'listen' ? [boss] : []), ...sounds]],
+      [customer, [agent, ...(isMonitored && mode === 'barge' ? [boss] : []), ...sounds]],
     ])
     if (isMonitored) hearing.set(boss, [agent, customer])
+    for (const [at, tape] of TAPES.entries()) if (isRecorded) hearing.set(tape, [at === 0 ? agent : customer])
     await media.setHearing(String(call) as CallId, hearing)
   }
   const open = async (call: number, phonePorts: readonly number[]): Promise<readonly number[]> => {
@@ -90,6 +105,19 @@ function plane(): (order: MediaOrder) => Promise<MediaTold['ports']> {
     await started
     if (order.kind === 'mode') {
       await Promise.all(calls.map((_legs, call) => setMode(call, order.mode)))
+      return []
+    }
+    if (order.kind === 'sound' || order.kind === 'record') {
+      sounds = order.kind === 'sound' && order.isOn ? [SOUND] : []
+      isRecorded ||= order.kind === 'record'
+      for (const call of calls.keys()) {
+        const callId = String(call) as CallId
+        await setMode(call, 'listen')
+        if (sounds.length > 0) await media.play({ callId, soundId: SOUND, clip: CLIP, repeats: true })
+        // Not all at once, as in life: each writes every half second.
+        if (order.kind === 'record') await media.record({ callId, file: join(order.folder, `${call}.wav`), tapes: TAPES })
+        await pause(2)
+      }
       return []
     }
     calls = order.phonePorts.map((legs) => legs.length)

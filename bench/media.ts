@@ -6,10 +6,14 @@
  * Both carry the same number of packets per second: a monitored call has three legs for the relayed call's two. The process
  * under test is bound to core 0 and the generator to core 1 when `taskset` is there. Loopback charges the sender with the
  * receiver's work in the kernel, so trust the ratios; the bare relay is measured first and last, to see what the machine
- * did meanwhile. Exits 1 when anybody was heard by whom the mode forbids.
+ * did meanwhile. Relayed calls are measured plain, with a sound that repeats for both parties, and recorded (two channels, one file
+ * a call, in the system's folder for temporary files). Exits 1 when anybody was heard by whom the mode forbids.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Mode } from '../src/domain/leg.ts'
 import { ended } from './house.ts'
@@ -28,7 +32,7 @@ const { values } = parseArgs({
 })
 const TRIES = Number(values.tries)
 const PROGRAM = new URL('./media-process.ts', import.meta.url).pathname
-/** Until queues and phases have settled after a change of mode. */
+/** Until queues and phases have settled after an order. */
 const CALM_MS = 2_000
 const SUBJECT_CORE = '0'
 const GENERATOR_CORE = '1'
@@ -61,10 +65,19 @@ say(machine())
 const rows: Row[] = []
 const [relayed, monitored] = [Number(values.relayed), Number(values.monitored)]
 await carry('bare relay', relayed, 2, async (observe) => void (await observe('bare relay, first', CONVERSATION)))
-await carry('media plane', relayed, 2, async (observe) => void (await observe('relayed', CONVERSATION)))
-await carry('media plane', monitored, 3, async (observe, setMode) => {
+const folder = await mkdtemp(join(tmpdir(), 'earshot-bench-'))
+await carry('media plane', relayed, 2, async (observe, order) => {
+  await observe('relayed', CONVERSATION)
+  await order({ kind: 'sound', isOn: true })
+  await observe('relayed, a sound to both', CONVERSATION)
+  await order({ kind: 'sound', isOn: false })
+  await order({ kind: 'record', folder })
+  await observe('relayed, recorded', CONVERSATION)
+})
+await rm(folder, { recursive: true })
+await carry('media plane', monitored, 3, async (observe, order) => {
   for (const mode of ['listen', 'whisper', 'barge'] as const) {
-    await setMode(mode)
+    await order({ kind: 'mode', mode })
     await observe(mode, ALLOWED[mode])
   }
 })
@@ -79,7 +92,7 @@ async function carry(
   subject: Subject,
   calls: number,
   legs: 2 | 3,
-  play: (observe: Observe, setMode: (mode: Mode) => Promise<void>) => Promise<void>,
+  play: (observe: Observe, order: (order: MediaOrder) => Promise<void>) => Promise<void>,
 ): Promise<void> {
   const phones = await openLoadPhones(Array.from({ length: calls }, () => legs))
   const child = start(subject)
@@ -92,8 +105,8 @@ async function carry(
       async (name, allowed) => {
         rows.push(await observed({ name, calls, allowed, phones, pid: child.pid ?? -1 }))
       },
-      async (mode) => {
-        await ask(child, { kind: 'mode', mode })
+      async (order) => {
+        await ask(child, order)
         await pause(CALM_MS)
       },
     )

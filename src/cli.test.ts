@@ -16,6 +16,7 @@ writeFileSync(
   `accounts:
   - sid: demo
     keys: [{key: k, token: 0123456789abcdef}]
+    notice: {to: nobody}
     numbers: [+918040000000]
     agents: [{name: priya, password: p}, {name: asha, password: p}]
 `,

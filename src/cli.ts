@@ -4,6 +4,7 @@
  */
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { blamesServer, causes, errorField as field, messageOf } from './commands/desk.ts'
+import { addEvidenceCommands } from './commands/evidence/menu.ts'
 import { addOperatorCommands } from './commands/menu.ts'
 import { version } from './commands/version.ts'
 import type { Config } from './config.ts'
@@ -83,6 +84,7 @@ Day by day:
   $ earshot keys create --scope all           a key and its token for the API; also: list, rotate, revoke
   $ earshot callbacks list                    what no receiver accepted; callbacks replay sends it again
   $ earshot secrets rotate --account acme     a new secret for signing callbacks, without a gap
+  $ earshot audit verify                      who monitored whom, and that nobody has changed it; also: audit list, audit export
 
 Any value of the configuration may be taken from the environment: token: \${EARSHOT_TOKEN}
 Documentation: README.md (first call), docs/contract.md (the HTTP API), earshot.example.yaml (every key).`
@@ -125,9 +127,11 @@ function program(world: World, outcome: { code: number }): Command {
       if (config) world.out(`${options.config} is valid: ${summary(config)}`)
       outcome.code = config ? 0 : 1
     })
-  addOperatorCommands(earshot, { out: world.out, err: world.err, read, now: Date.now }, (code) => {
-    outcome.code = code
-  })
+  for (const add of [addOperatorCommands, addEvidenceCommands]) {
+    add(earshot, { out: world.out, err: world.err, read, now: Date.now }, (code) => {
+      outcome.code = code
+    })
+  }
   return earshot
 }
 

@@ -9,7 +9,9 @@ import { z } from 'zod'
 import ipaddr from 'ipaddr.js'
 import { SCOPES } from './domain/account/rights.ts'
 import { clientAddress, type Address } from './domain/address.ts'
+import { TONE_EARS } from './domain/evidence/tones.ts'
 import type { AccountId } from './domain/ids.ts'
+import { MODES } from './domain/leg.ts'
 import { parseAllowRule } from './webhooks/allow-rule.ts'
 import { isSecret } from './webhooks/signature.ts'
 
@@ -129,6 +131,27 @@ const callbackSecrets = z.preprocess(
   (input) => (typeof input === 'string' ? [input] : input),
   list(callbackSecret, '- whsec_…').max(MAX_SECRETS, { error: `may hold at most ${MAX_SECRETS}: the new one, then the old one` }),
 )
+const MAX_TONE_SECONDS = 3600
+const MIN_TONE_SECONDS = 5
+
+/** `true` or `false`. */
+const flag = choice(['true', 'false']).transform((value) => value === 'true')
+
+const notice = section({
+  to: choice(TONE_EARS),
+  atEntry: flag.default(true),
+  everySeconds: integer(0, MAX_TONE_SECONDS, 15)
+    .refine((value) => value === 0 || value >= MIN_TONE_SECONDS, { error: `must be 0 for never, or at least ${MIN_TONE_SECONDS}; write e.g. 15` })
+    .default(15),
+  modes: list(choice(MODES), '- listen')
+    .min(1, { error: 'needs a mode; for silence write to: nobody' })
+    .transform((modes) => MODES.filter((mode) => modes.includes(mode)))
+    .default([...MODES]),
+}).refine(({ to, atEntry, everySeconds }) => to === 'nobody' || atEntry || everySeconds > 0, {
+  error: 'never lets a tone sound; if nobody is to be told, write to: nobody',
+})
+
+const days = integer(1, 36_500, 90).nullable().default(null)
 
 const account = section({
   sid: name('mycompany')
@@ -142,6 +165,7 @@ const account = section({
     '- {name: priya, password: "${PRIYA_PASSWORD}"}',
   ).default([]),
   maxMonitors: integer(1, 1000, 10).default(10),
+  notice: notice.nullable().default(null),
   callbackSecret: callbackSecrets.default([]),
 })
 
@@ -231,6 +255,7 @@ export const configSchema = section({
     requestsPerMinute: integer(1, 100_000_000, 6000).default(6000),
     failuresPerMinute: integer(1, 1_000_000, 10).default(10),
   }).prefault({}),
+  retention: section({ callsDays: days, auditPersonalDays: days, callbacksDays: days, recordingsDays: days }).prefault({}),
   metrics: section({ host: host.default('127.0.0.1'), port: integer(0, MAX_PORT, 9464).default(9464) })
     .nullable()
     .default(null),

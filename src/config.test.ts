@@ -65,10 +65,11 @@ test('what is left out has its default', () => {
     sip: { host: '127.0.0.1', port: 5060, advertise: '127.0.0.1' },
     rtp: { host: '127.0.0.1', portMin: 40_000, portMax: 49_998, advertise: '127.0.0.1' },
     data: '/etc/earshot/data',
-    accounts: [{ sid: 'a', timeZone: 'Asia/Kolkata', keys: [], numbers: [], agents: [], maxMonitors: 10, callbackSecret: [] }],
+    accounts: [{ sid: 'a', timeZone: 'Asia/Kolkata', keys: [], numbers: [], agents: [], maxMonitors: 10, notice: null, callbackSecret: [] }],
     trunks: [],
     dial: { prefixes: [], hosts: [] },
     callbacks: { allow: [], retrySeconds: [5, 60, 300, 900, 3600, 21_600] },
+    retention: { callsDays: null, auditPersonalDays: null, callbacksDays: null, recordingsDays: null },
     recordings: { folder: '/etc/earshot/recordings' },
     limits: { writesPerMinute: 200, readsPerMinute: 1200, requestsPerMinute: 6000, failuresPerMinute: 10 },
     metrics: null,
@@ -94,12 +95,14 @@ accounts:
     numbers: [+918040000000, {number: +918040000001, rings: asha}]
     agents: [{name: asha, password: pw}]
     maxMonitors: 3
+    notice: {to: agent, atEntry: false, everySeconds: 12, modes: [barge, listen]}
     callbackSecret: ${SECRET}
 trunks:
   - {name: op, uri: "sip:sip.example:5080;transport=tcp", username: u, password: p, register: true, numbers: [+918040000000]}
 dial: {allow: [+91, +, "sip:Host.Example", "sip:10.0.0.1:5062", "sip:[2001:DB8::1]:5060"]}
 callbacks: {allow: [127.0.0.1, "10.0.0.0/8:8443", "::1", "[fd00::/8]:9000"], retrySeconds: [1, 2]}
 limits: {writesPerMinute: 5, readsPerMinute: 6, requestsPerMinute: 7, failuresPerMinute: 8}
+retention: {callsDays: 365, auditPersonalDays: 730, callbacksDays: 30, recordingsDays: 90}
 recordings: {folder: /srv/recordings}
 log: {level: debug}
 `)
@@ -118,6 +121,7 @@ log: {level: debug}
       ],
       agents: ['asha'],
       maxMonitors: 3,
+      notice: { to: 'agent', atEntry: false, everySeconds: 12, modes: ['listen', 'barge'] },
     },
   ])
   assert.deepEqual(config.accounts[0]?.callbackSecret, [SECRET])
@@ -133,6 +137,7 @@ log: {level: debug}
     ],
   })
   assert.deepEqual(config.callbacks, { allow: ['127.0.0.1', '10.0.0.0/8:8443', '::1', '[fd00::/8]:9000'], retrySeconds: [1, 2] })
+  assert.deepEqual(config.retention, { callsDays: 365, auditPersonalDays: 730, callbacksDays: 30, recordingsDays: 90 })
   assert.deepEqual(config.limits, { writesPerMinute: 5, readsPerMinute: 6, requestsPerMinute: 7, failuresPerMinute: 8 })
   assert.deepEqual(
     keysOf(config).map(({ id, accountId, source, scopes, agents }) => [id, accountId, source, scopes, agents]),
@@ -463,7 +468,7 @@ test('the data folder is taken from where the file is', () => {
 })
 
 test('what is allowed but odd is noted', () => {
-  const config = parse('accounts: [{sid: a, keys: [{key: k, token: short}]}, {sid: b}]\ntrunks: [{name: op, uri: "sip:x", numbers: [+918040000009]}]')
+  const config = parse('accounts: [{sid: a, keys: [{key: k, token: short}], notice: {to: both}}, {sid: b, notice: {to: nobody}}]\ntrunks: [{name: op, uri: "sip:x", numbers: [+918040000009]}]')
   assert.deepEqual(configWarnings(config), [
     'account a has a token shorter than 16 characters: good for a try, not for a network',
     'account b has no keys: nobody can use the HTTP API for it until earshot keys create makes one',
@@ -471,11 +476,33 @@ test('what is allowed but odd is noted', () => {
   ])
 })
 
+test('an account that has not decided who is told that somebody listens is noted, and what silence is called', () => {
+  const [note, ...others] = configWarnings(parse('accounts: [{sid: a, keys: [{key: k, token: 0123456789abcdef}]}]'))
+  assert.deepEqual(others, [])
+  assert.match(note ?? '', /^account a has no notice section, so nobody may monitor its calls: .*California.*notice: \{ to: nobody \}/)
+})
+
+test('a notice section says whom; by default at entry and every 15 s, in every mode', () => {
+  const notice = (text: string) => parse(`accounts: [{sid: a, notice: ${text}}]`).accounts[0]?.notice
+  assert.deepEqual(notice('{to: both}'), { to: 'both', atEntry: true, everySeconds: 15, modes: ['listen', 'whisper', 'barge'] })
+  assert.deepEqual(notice('{to: nobody, atEntry: false, everySeconds: 0}'), { to: 'nobody', atEntry: false, everySeconds: 0, modes: ['listen', 'whisper', 'barge'] })
+  const wrong = (text: string) => problems(`accounts: [{sid: a, notice: ${text}}]`)
+  assert.deepEqual(wrong('{}'), ['1: accounts[0].notice.to must be one of agent, customer, both, nobody; write e.g. agent'])
+  assert.deepEqual(wrong('{to: both, atEntry: false, everySeconds: 0}'), ['1: accounts[0].notice never lets a tone sound; if nobody is to be told, write to: nobody'])
+  assert.deepEqual(wrong('{to: both, everySeconds: 3}'), ['1: accounts[0].notice.everySeconds must be 0 for never, or at least 5; write e.g. 15'])
+  assert.deepEqual(wrong('{to: both, modes: [spy]}'), ['1: accounts[0].notice.modes[0] must be one of listen, whisper, barge; write e.g. listen'])
+  assert.deepEqual(wrong('{to: both, modes: []}'), ['1: accounts[0].notice.modes needs a mode; for silence write to: nobody'])
+})
+
+test('nothing is deleted unless retention says after how many days', () => {
+  assert.deepEqual(problems(`${MINIMAL}retention: {callsDays: 0}`), ['2: retention.callsDays must be a whole number from 1 to 36500; write e.g. 90'])
+})
+
 test('metrics are off without their section, at 127.0.0.1:9464 with an empty one, and a note is made of an address that others reach', () => {
   assert.equal(parse(MINIMAL).metrics, null)
   assert.deepEqual(parse(`${MINIMAL}metrics: {}`).metrics, { host: '127.0.0.1', port: 9464 })
   assert.deepEqual(problems(`${MINIMAL}metrics: {port: 70000}`), ['2: metrics.port must be a whole number from 0 to 65535; write e.g. 9464'])
-  const notes = (host: string) => configWarnings(parse(`accounts: [{sid: a, keys: [{key: k, token: 0123456789abcdef}]}]\nmetrics: {host: "${host}"}`))
+  const notes = (host: string) => configWarnings(parse(`accounts: [{sid: a, keys: [{key: k, token: 0123456789abcdef}], notice: {to: nobody}}]\nmetrics: {host: "${host}"}`))
   for (const host of ['127.0.0.1', '127.0.0.2', '::1', 'localhost']) assert.deepEqual(notes(host), [], host)
   for (const host of ['0.0.0.0', '::', '10.0.0.5', 'localhost.example'])
     assert.deepEqual(notes(host), [`metrics.host ${host} is not this machine alone: whoever reaches it reads the metrics without a password`])

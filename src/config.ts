@@ -13,7 +13,9 @@ import type { Account, AccountNumber, DialRules } from './domain/account/account
 import type { Key } from './domain/account/keys.ts'
 import type { Scope } from './domain/account/rights.ts'
 import type { Address } from './domain/address.ts'
+import type { TonePolicy } from './domain/evidence/tones.ts'
 import type { AccountId, KeyId } from './domain/ids.ts'
+import type { Retention } from './store/evidence/keeping.ts'
 
 export type { Environment } from './config-source.ts'
 
@@ -61,6 +63,7 @@ export interface Config {
     /** An absolute path. */
     readonly folder: string
   }
+  readonly retention: Retention
   readonly limits: {
     /** Of one account, other than GET (contract C10). */
     readonly writesPerMinute: number
@@ -92,6 +95,8 @@ export interface AccountConfig {
   readonly maxMonitors: number
   /** `whsec_` and base64 (Standard Webhooks), the newest first, two at most; none: one is made and kept with the data. */
   readonly callbackSecret: readonly string[]
+  /** Null: nobody has decided who is told, and so nobody may monitor. */
+  readonly notice: TonePolicy | null
 }
 
 export interface TrunkConfig {
@@ -161,6 +166,7 @@ export function configWarnings(config: Config): readonly string[] {
       said.push(`account ${account.sid} has no keys: nobody can use the HTTP API for it until earshot keys create makes one`)
     if (account.keys.some((entry) => entry.token.length < SHORT_TOKEN))
       said.push(`account ${account.sid} has a token shorter than ${SHORT_TOKEN} characters: good for a try, not for a network`)
+    if (account.notice === null) said.push(`account ${account.sid} ${NO_NOTICE}`)
   }
   const owned = new Set(config.accounts.flatMap((account) => account.numbers.map((entry) => entry.number)))
   for (const trunk of config.trunks) {
@@ -176,12 +182,13 @@ export function configWarnings(config: Config): readonly string[] {
 
 /** The tenants as the rules of the house see them. */
 export function accountsOf(config: Config): readonly Account[] {
-  return config.accounts.map(({ sid, timeZone, numbers, agents, maxMonitors }) => ({
+  return config.accounts.map(({ sid, timeZone, numbers, agents, maxMonitors, notice }) => ({
     id: sid,
     timeZone,
     numbers,
     agents: agents.map((agent) => agent.name),
     maxMonitors,
+    notice,
   }))
 }
 
@@ -198,6 +205,9 @@ export const keysOf = (config: Config): readonly Key[] =>
 export const dialRulesOf = (config: Config): DialRules => config.dial
 
 const SHORT_TOKEN = 16
+const NO_NOTICE =
+  'has no notice section, so nobody may monitor its calls: laws may ask that parties hear that somebody listens (in California a tone every 15 s); ' +
+  'write notice: { to: both } for tones, or notice: { to: nobody } if silence is lawful for you'
 
 type Finding = Omit<Problem, 'line'>
 

@@ -164,6 +164,7 @@ accounts:
     keys: [{ key: demo, token: ${token} }]
     numbers: [{ number: "${CALLER_ID}", rings: priya }]
     callbackSecret: ${secret}
+    notice: { to: nobody }
     agents:
 ${agents.join('\n')}
 trunks:

@@ -30,6 +30,7 @@ const MASKED: readonly (readonly [string, string])[] = [
   ['2026-11-22T14:03:39.120Z from 192.168.100.200:40000', '2026-11-22T14:03:39.120Z from 192.168.100.200:40000'],
   ['call 4b1p0a9876543210zzzzzzzzzzzzzzzz and more', 'call 4b1p0a98*****210zzzzzzzzzzzzzzzz and more'],
   ['4b1p0a9876543210zzzzzzzzzzzzzzzz', '4b1p0a9876543210zzzzzzzzzzzzzzzz'],
+  [`ab9876543210${'0'.repeat(52)}`, `ab9876543210${'0'.repeat(52)}`],
 ]
 for (const [text, masked] of MASKED) {
   test(`"${text}" is logged as "${masked}"`, () => assert.equal(maskText(text), masked))

@@ -29,6 +29,7 @@ import type { Log } from './log.ts'
 import { listenForReaders } from './metrics/listener.ts'
 import { makeMetrics, type Metrics } from './metrics/metrics.ts'
 import { type Database, openDatabase } from './store/database.ts'
+import { logHeads, purgeByPolicy } from './store/evidence/keeping.ts'
 import { keepUp } from './store/nodes.ts'
 import { makeClips } from './sounds/clips.ts'
 import { makeRecordings } from './sounds/recordings.ts'
@@ -82,6 +83,7 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
 
   const database = await openDatabase({ data: config.data, log })
   opened.push(() => database.close())
+  opened.push(() => logHeads({ database, log }))
   await database.claim(NODE)
   const crashed = await findCrashed({ database, node: NODE })
 
@@ -108,7 +110,7 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
   metrics.lookAt({ engine, callbackBacklog: () => callbackBacklog(database.sql, now()), pausedReceivers: worker.pausedReceivers })
   await worker.start()
   opened.push(() => worker.stop())
-  const endUpkeep = keepUp({ sql: database.sql, node: NODE, now, log })
+  const endUpkeep = keepUp({ sql: database.sql, node: NODE, now, log, purgeMore: () => purgeByPolicy({ retention: config.retention, database, now, newId, log }) })
   opened.push(async () => endUpkeep())
 
   if (config.metrics !== null) opened.push(await openReading(config.metrics, metrics, log))

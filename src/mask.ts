@@ -24,8 +24,8 @@ const TEL = /\btel:[^\s;<>"]+/gi
 const CALLBACK_SECRET = /\bwhsec_[A-Za-z0-9+/=]+/g
 const API_TOKEN = /\bet_[0-9a-z]{8,}/g
 const SECRET_KEY = /authorization|token|passw|secret|cookie|credential/i
-/** Names of the house for calls, legs and keys: opaque, and nobody's number. */
-const SID = /^(?:(?=.*[a-z])[0-9a-z]{32}|ek_[0-9a-z]{24})$/
+/** Names of the house for calls, legs and keys, and hashes of its audit log: opaque, and nobody's number. */
+const SID = /^(?:(?=.*[a-z])(?:[0-9a-z]{32}|[0-9a-f]{64})|ek_[0-9a-z]{24})$/
 
 /** `+919876543210` → `+91*****210`; of a short number only the last two digits are left. */
 export function maskNumber(number: string): string {

@@ -10,6 +10,7 @@ import { silent, testServers, type TestServer as DatabaseServer } from './databa
 import { eventually } from './eventually.ts'
 import { KEY, openTestReceiver, openTestServer, type TestServer, TOKEN } from './server.ts'
 
+const PATIENCE_MS = 30_000
 const CLI = new URL('../bin/earshot.mjs', import.meta.url).pathname
 
 /** @returns Its exit code and what it said. */
@@ -40,7 +41,11 @@ async function connect(server: TestServer, key: string, callback: string): Promi
 async function hangUp(server: TestServer, sid: string): Promise<void> {
   const { body } = await server.request('GET', `/Calls/${sid}/ActiveLegs.json`)
   await server.request('PUT', `/Calls/${sid}/Legs/${body.Legs[0]?.Sid}.json`, { Action: 'hangup' })
-  await eventually('the call is over', async () => (await server.request('GET', `/Calls/${sid}.json`)).body.Call.Status !== 'in-progress')
+  await eventually(
+    'the call is over',
+    async () => (await server.request('GET', `/Calls/${sid}.json`)).body.Call.Status !== 'in-progress',
+    PATIENCE_MS,
+  )
 }
 
 const parked = async (server: TestServer): Promise<number> => {
@@ -58,18 +63,23 @@ for (const source of kinds) {
   test(`[C19] [C27] a backup of a server that runs (${source}) is restored elsewhere (${target}): calls, keys and parked callbacks are there`, async () => {
     const place = await mkdtemp(join(tmpdir(), 'earshot-backup-'))
     const file = join(place, 'backup.gz')
-    const receiver = await openTestReceiver()
-    const old = await openTestServer('', {}, { on: source, retrySeconds: [1] })
-    const fresh = await openTestServer('', {}, { on: target, retrySeconds: [1], started: false })
+    const open: { close(): Promise<void> }[] = []
+    const kept = <T extends { close(): Promise<void> }>(one: T): T => {
+      open.push(one)
+      return one
+    }
     try {
+      const receiver = kept(await openTestReceiver())
+      const old = kept(await openTestServer('', {}, { on: source, retrySeconds: [1] }))
+      const fresh = kept(await openTestServer('', {}, { on: target, retrySeconds: [1], started: false }))
       await old.phone({ name: 'priya' })
       receiver.answers.push(500, 500)
       const ended = await connect(old, 'first', receiver.url)
-      await eventually('both talk', () => old.trunkPhone.current()?.state === 'established')
+      await eventually('both talk', () => old.trunkPhone.current()?.state === 'established', PATIENCE_MS)
       await hangUp(old, ended.sid)
-      await eventually('its callback is parked', async () => (await parked(old)) === 1)
+      await eventually('its callback is parked', async () => (await parked(old)) === 1, PATIENCE_MS)
       const live = await connect(old, 'second', receiver.url)
-      await eventually('both talk', () => old.trunkPhone.current()?.state === 'established')
+      await eventually('both talk', () => old.trunkPhone.current()?.state === 'established', PATIENCE_MS)
       const before = await old.request('GET', `/Calls/${ended.sid}.json`)
 
       const made = await earshot('backup', '--to', file, '--config', old.config)
@@ -96,9 +106,7 @@ for (const source of kinds) {
       )
       assert.equal(await parked(fresh), 1)
     } finally {
-      await old.close()
-      await fresh.close()
-      await receiver.close()
+      for (const one of open.reverse()) await one.close()
       await rm(place, { recursive: true, force: true })
     }
   })

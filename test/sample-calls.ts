@@ -2,10 +2,11 @@
 import fc from 'fast-check'
 import type { Address } from '../src/domain/address.ts'
 import type { Call } from '../src/domain/call.ts'
-import type { AccountId, CallId, LegId } from '../src/domain/ids.ts'
-import type { Leg, Subscription } from '../src/domain/leg.ts'
 import { SILENT, soundBefore } from '../src/domain/sound.ts'
 import type { CallbackRow } from '../src/store/outbox/rows.ts'
+import type { AccountId, CallId, KeyId, LegId, SoundId } from '../src/domain/ids.ts'
+import { TONE_EARS, type Tones } from '../src/domain/evidence/tones.ts'
+import { type Leg, MODES, type Subscription } from '../src/domain/leg.ts'
 
 export const ACCOUNT = 'acme' as AccountId
 export const T0 = Date.UTC(2026, 10, 22, 9, 0, 0, 123)
@@ -42,7 +43,7 @@ export function sampleCall(change: Partial<Call> = {}): Call {
   const customer = leg('outbound-dial', '+919876543210')
   const supervisor = leg('monitor', 'sip:boss@127.0.0.1', {
     state: { status: 'ringing' },
-    monitoring: { mode: 'whisper', targetLegId: agent.id },
+    monitoring: { mode: 'whisper', targetLegId: agent.id, since: null, by: null, reasonCode: null },
     lastAction: 'whisper',
     subscription: sampleSubscription,
     customField: 'ticket 7',
@@ -64,6 +65,7 @@ export function sampleCall(change: Partial<Call> = {}): Call {
     state: { status: 'live' },
     sound: soundBefore(SILENT),
     retriesLeft: 0,
+    tones: null,
     legs: [agent, customer, supervisor],
     ...change,
   }
@@ -106,7 +108,7 @@ const leg: fc.Arbitrary<Leg> = fc
     fc.record({ origin: fc.constantFrom('outbound', 'outbound-dial', 'inbound'), monitoring: fc.constant(null) }),
     fc.record({
       origin: fc.constant('monitor' as const),
-      monitoring: fc.record({ mode: fc.constantFrom('listen', 'whisper', 'barge'), targetLegId: id as fc.Arbitrary<LegId> }),
+      monitoring: fc.record({ mode: fc.constantFrom('listen', 'whisper', 'barge'), targetLegId: id as fc.Arbitrary<LegId>, by: fc.option(text as fc.Arbitrary<KeyId>), reasonCode: fc.option(text), since: fc.option(time) }),
     }),
   )
   .chain((role) =>
@@ -130,6 +132,18 @@ const soundParts = {
   opening: fc.option(fc.record({ url: fc.webUrl(), to: fc.constantFrom('callee', 'both') })),
   stage: fc.constantFrom('before', 'opening', 'open'),
 }
+const tones: fc.Arbitrary<Tones> = fc.record({
+  policy: fc.record({
+    to: fc.constantFrom(...TONE_EARS),
+    atEntry: fc.boolean(),
+    everySeconds: fc.nat(3600),
+    modes: fc.subarray([...MODES]),
+  }),
+  dueAt: fc.option(time),
+  sounding: fc.option(fc.record({ id: id as unknown as fc.Arbitrary<SoundId>, ears: fc.array(id as fc.Arbitrary<LegId>, { maxLength: 3 }) })),
+  played: fc.array(time, { maxLength: 5 }),
+  failed: fc.array(time, { maxLength: 5 }),
+})
 
 /** Any call that the types allow, sensible or not. */
 export const anyCall: fc.Arbitrary<Call> = fc.record({
@@ -151,5 +165,6 @@ export const anyCall: fc.Arbitrary<Call> = fc.record({
     fc.record({ ...soundParts, recording: fc.constantFrom('single', 'dual'), recordedFrom: fc.option(time) }),
   ),
   retriesLeft: fc.integer({ min: 0, max: 3 }),
+  tones: fc.option(tones),
   legs: fc.uniqueArray(leg, { maxLength: 5, selector: (one) => one.id }),
 })

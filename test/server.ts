@@ -14,7 +14,7 @@ export const KEY = 'key'
 export const TOKEN = 'a-token-of-some-length'
 export const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
 const CLI = new URL('../bin/earshot.mjs', import.meta.url).pathname
-const START_MS = 30_000
+const START_MS = 90_000
 /** Whoever waits for something by asking again and again asks more often than any client should. */
 const PATIENT_LIMITS = 'limits: { readsPerMinute: 1000000, requestsPerMinute: 1000000 }'
 
@@ -65,7 +65,7 @@ export interface TestServerOptions {
   readonly on?: DatabaseServer
   /** False: it is only made ready to be started. */
   readonly started?: boolean
-  /** How long a start may take; default 30 s. */
+  /** How long a start may take; default 90 s, for a machine that does much else. */
   readonly startMs?: number
   /** Waits between the attempts of a callback, s. */
   readonly retrySeconds?: readonly number[]
@@ -104,6 +104,7 @@ accounts:
     keys: [{ key: ${KEY}, token: ${TOKEN} }, { key: acme, token: ${TOKEN} }]
     numbers: [{ number: "+918012345678", rings: priya }]
     callbackSecret: ${SECRET}
+    notice: { to: nobody }
     agents:
       - { name: priya, password: priya-priya }
       - { name: ravi, password: ravi-ravi }

@@ -71,6 +71,17 @@ const PLANTED: readonly (readonly [string, readonly SourceFile[], RegExp])[] = [
   ['a folder inside the SDK', [file('sdk/src/parts/a.ts')], /not a room/],
   ['thirteen files in the SDK', Array.from({ length: 13 }, (_, index) => file(`sdk/src/a${index}.ts`)), /13 files, at most 12/],
   ['a function of 71 lines in the SDK', [file('sdk/src/a.ts', `export function f(): void {\n${lines(69, '  g()')}}\n`)], /a function of 71 lines/],
+  [
+    'the thread of the sound imports SIP',
+    [file('src/engine/native/media/a.ts', "import { x } from '../../../sip/b.ts'"), file('src/sip/b.ts')],
+    /engine\/native\/media may not import sip\/b\.ts/,
+  ],
+  [
+    'clips import the conversation',
+    [file('src/media/clips/a.ts', "import { x } from '../conversation.ts'"), file('src/media/conversation.ts')],
+    /media\/clips may not import media\/conversation\.ts/,
+  ],
+  ['a clock in a room within a pure room', [file('src/media/clips/a.ts', 'const x = Date.now()')], /Date\.now in a pure room/],
   ['media imports a package', [file('src/media/a.ts', "import x from 'lodash'")], /needs no packages/],
   ['contract imports Node', [file('src/contract/a.ts', "import { readFileSync } from 'node:fs'")], /node:fs in a pure room/],
   ['a ring of two', [file('src/http/a.ts', "import './b.ts'"), file('src/http/b.ts', "import './a.ts'")], /imports itself by way of/],

@@ -97,7 +97,8 @@ test('[C10] multipart that is none is malformed', async () => {
     [MULTIPART_TYPE, '--XX\r\nContent-Disposition: form-data; name="A"\r\n--XX--'],
     [MULTIPART_TYPE, `${part('A', '1').repeat(300)}--XX--`],
   ] as const
-  for (const [contentType, body] of malformed) assert.equal((await parse(contentType, body)).kind, 'malformed', `${contentType}\n${body.slice(0, 80)}`)
+  for (const [contentType, body] of malformed)
+    assert.equal((await parse(contentType, body)).kind, 'malformed', `${contentType}\n${body.slice(0, 80)}`)
 })
 
 test('[C3] an empty form is no fields', async () => assert.deepEqual(await fieldsOf(MULTIPART_TYPE, '--XX--\r\n'), {}))

@@ -14,7 +14,7 @@ const subscription = (contentType: CallbackContentType): Subscription => ({
 
 const whispered: Leg = {
   ...monitorLeg,
-  monitoring: { mode: 'whisper', targetLegId: agentLeg.id },
+  monitoring: { mode: 'whisper', targetLegId: agentLeg.id, since: null, by: null, reasonCode: null },
   lastAction: 'whisper',
   customField: 'LegsCustom',
   createdAt: ist('2021-02-08 19:33:59'),

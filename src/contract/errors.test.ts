@@ -57,6 +57,7 @@ test('[C10] each refusal of the domain has its status', () => {
     ['key-not-active', 409],
     ['key-configured', 409],
     ['too-many-keys', 403],
+    ['notice-missing', 403],
     ['idempotency-mismatch', 409],
     ['callback-not-found', 404],
     ['callback-not-parked', 409],
@@ -70,7 +71,7 @@ test('[C10] every 403 says which right or limit it is about', () => {
   const messages = DOMAIN_ERRORS.map((code) => domainError(new DomainError(code)))
     .filter(({ status }) => status === 403)
     .map(({ message }) => message)
-  assert.equal(new Set(messages).size, 5)
+  assert.equal(new Set(messages).size, 6)
 })
 
 test('[C10] the detail of a refusal is for the log, not for the caller', () => {

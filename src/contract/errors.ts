@@ -47,6 +47,8 @@ const DOMAIN: Readonly<Record<DomainErrorCode, (detail: string) => WireError>> =
   'key-not-active': () => status(409, 'Key cannot be rotated: it has expired or was revoked'),
   'key-configured': () => status(409, 'Key cannot be changed here: it is kept in the configuration of the server'),
   'too-many-keys': () => status(403, 'Key cannot be created: your account already has as many active keys as are allowed'),
+  'notice-missing': () =>
+    status(403, 'Leg cannot be created: your account has no notice policy, which says whether the parties hear a tone while somebody listens'),
   'idempotency-mismatch': () => status(409, 'Idempotency-Key was already used with another request'),
   'callback-not-found': () => status(404, 'Given callbackSID does not exist. Please check the callbackSID passed'),
   'callback-not-parked': () => status(409, 'Callback cannot be replayed: only a parked one can'),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { } from '../domain/commands.ts'
+import type {} from '../domain/commands.ts'
 import type { CallSound } from '../domain/sound.ts'
 import { DomainError } from '../domain/errors.ts'
 import { type Fields, fieldsFromJson } from './fields.ts'

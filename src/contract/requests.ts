@@ -12,7 +12,7 @@ import type { CallbackContentType, CallbackEvent, Mode, Subscription } from '../
 import type { CallSound } from '../domain/sound.ts'
 import type { Fields } from './fields.ts'
 import { parametersIn, SID } from './schemas/parameter.ts'
-import { CONNECT_PARAMETERS, LEG_ACTION_PARAMETERS, MONITOR_PARAMETERS, POST_HEADERS } from './schemas/requests.ts'
+import { CONNECT_PARAMETERS, LEG_ACTION_PARAMETERS, MONITOR_PARAMETERS, POST_HEADERS, REASON_PARAMETERS } from './schemas/requests.ts'
 
 /** `POST …/Legs`. */
 export function monitorCommand(fields: Fields): MonitorCommand {
@@ -41,6 +41,9 @@ export function connectCommand(fields: Fields): ConnectCommand {
 
 /** `PUT …/Legs/{LegSid}`: what to do with the leg. */
 export const legAction = (fields: Fields): Mode | 'hangup' => parametersIn(LEG_ACTION_PARAMETERS, fields).Action
+
+/** `ReasonCode` of `POST` and `PUT …/Legs` (an extension): why somebody monitors, for the audit. Letters, digits and `. _ : / # + -`, 64 at most. */
+export const reasonCodeIn = (fields: Fields): string | null => parametersIn(REASON_PARAMETERS, fields).ReasonCode ?? null
 
 /** The id of a call in a path, or null when it cannot be one. */
 export const callIdIn = (text: string): CallId | null => (SID.test(text) ? (text as CallId) : null)

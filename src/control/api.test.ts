@@ -15,11 +15,19 @@ import type { KeyDesk } from './access/key-desk.ts'
 import type { CallbackDesk } from './callback-desk.ts'
 import { type Api, makeApi } from './api.ts'
 import { makeFeed } from './feed.ts'
+import { NO_RECORDS } from './settle.ts'
 import { type Idempotency, makeControl, type RunningControl } from './control.ts'
 
 const ACME = 'acme' as AccountId
 const at = (text: string): Address => text as Address
-const account: Account = { id: ACME, timeZone: 'UTC', agents: ['priya', 'ravi', 'boss'], maxMonitors: 10, numbers: [] }
+const account: Account = {
+  id: ACME,
+  timeZone: 'UTC',
+  agents: ['priya', 'ravi', 'boss'],
+  maxMonitors: 10,
+  numbers: [],
+  notice: { to: 'nobody', atEntry: true, everySeconds: 0, modes: [] },
+}
 const options = { callerId: null, ringMs: 30_000, limitMs: 60_000, customField: null, subscription: null }
 const call: ConnectCommand = { from: at('client:priya'), to: at('+919876543210'), ...options, sound: SILENT, maxRetries: 0 }
 const listen: MonitorCommand = { mode: 'listen', phone: at('client:boss'), targetLegId: null, ...options }
@@ -58,7 +66,7 @@ beforeEach(async () => {
     node,
     accounts: new Map([[ACME, account]]),
     dialRules: { prefixes: ['+91'], hosts: [] },
-    settle: (_, decision) => ({ decision, records: { callbacks: [] } }),
+    settle: (_, decision) => ({ decision, records: NO_RECORDS }),
     clips: { get: async () => ({ samples: new Int16Array() }) },
     recordings: { prepare: async () => '/nowhere' },
     newId,

@@ -10,6 +10,7 @@ import type { CallPage, CallQuery } from '../domain/call-query.ts'
 import type { ConnectCommand, MonitorCommand } from '../domain/commands.ts'
 import { DomainError, type DomainErrorCode } from '../domain/errors.ts'
 import type { CallbackPage, CallbackQuery, LoggedCallback, ReplayCount } from '../domain/callback-log.ts'
+import type { EvidencePage, EvidenceQuery } from '../domain/evidence/entry.ts'
 import type { AccountId, CallId, KeyId, LegId } from '../domain/ids.ts'
 import type { Mode } from '../domain/leg.ts'
 import type { RecordingFile, Recordings } from '../sounds/recordings.ts'
@@ -26,9 +27,15 @@ export interface Api {
   /** `calls.create` */
   connect(who: Principal, command: ConnectCommand, idempotency: Idempotency | null): Promise<Call>
   /** `monitor.` and the mode */
-  createMonitorLeg(who: Principal, callId: CallId, command: MonitorCommand, idempotency: Idempotency | null): Promise<LegOfCall>
+  createMonitorLeg(
+    who: Principal,
+    callId: CallId,
+    command: MonitorCommand,
+    idempotency: Idempotency | null,
+    reasonCode?: string | null,
+  ): Promise<LegOfCall>
   /** `monitor.` and the mode */
-  changeMode(who: Principal, callId: CallId, legId: LegId, mode: Mode): Promise<LegOfCall>
+  changeMode(who: Principal, callId: CallId, legId: LegId, mode: Mode, reasonCode?: string | null): Promise<LegOfCall>
   /** `legs.hangup` */
   hangUp(who: Principal, callId: CallId, legId: LegId): Promise<LegOfCall>
   /** `calls.read` */
@@ -61,6 +68,8 @@ export interface Api {
   rotateKey(who: Principal, id: KeyId, graceMs: number): Promise<IssuedKey>
   /** `accounts.admin`, and all that the key has. */
   revokeKey(who: Principal, id: KeyId): Promise<Key>
+  /** `accounts.admin`, and no limit to named agents: the log is of all of them. */
+  audit(who: Principal, query: EvidenceQuery): Promise<EvidencePage>
 }
 
 /** What stands behind the API besides `Control`. */
@@ -102,17 +111,17 @@ function callApi(control: Control, { recordings, feed }: Omit<Desks, 'keys' | 'c
       if (!reachesAny(who, [command.from, command.to])) throw new DomainError('right-missing', 'agents')
       return control.connect(who.accountId, command, ofKey(who, idempotency))
     },
-    async createMonitorLeg(who, callId, command, idempotency) {
+    async createMonitorLeg(who, callId, command, idempotency, reasonCode = null) {
       assertMay(who, scopeOfMode(command.mode))
       // A repeated request (C19) may be about a call that has ended.
       if (idempotency === null) await assertLimit(who, callId)
       else if (who.agents !== null) await seen(who, callId, 'call-not-found').catch(refusedAs('call-not-in-progress'))
-      return control.createMonitorLeg(who.accountId, callId, command, ofKey(who, idempotency))
+      return control.createMonitorLeg(who.accountId, callId, command, ofKey(who, idempotency), { by: who.keyId, reasonCode })
     },
-    async changeMode(who, callId, legId, mode) {
+    async changeMode(who, callId, legId, mode, reasonCode = null) {
       assertMay(who, scopeOfMode(mode))
       await assertLimit(who, callId)
-      return control.changeMode(who.accountId, callId, legId, mode)
+      return control.changeMode(who.accountId, callId, legId, mode, { by: who.keyId, reasonCode })
     },
     async hangUp(who, callId, legId) {
       assertMay(who, 'legs.hangup')
@@ -143,6 +152,11 @@ function callApi(control: Control, { recordings, feed }: Omit<Desks, 'keys' | 'c
     async calls(who, query) {
       assertMay(who, 'calls.read')
       return control.calls(who.accountId, query, reachOf(who))
+    },
+    async audit(who, query) {
+      assertMay(who, 'accounts.admin')
+      assertUnlimited(who)
+      return control.audit(who.accountId, query)
     },
   }
 }

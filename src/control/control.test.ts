@@ -15,6 +15,7 @@ import type { Database, Sql } from '../store/database.ts'
 import { beat } from '../store/nodes.ts'
 import type { CallbackRow } from '../store/outbox/rows.ts'
 import { type Idempotency, makeControl, type RunningControl } from './control.ts'
+import { NO_RECORDS } from './settle.ts'
 import { closeCrashed, findCrashed, memoriesOf, type RecoveryOptions } from './recovery.ts'
 
 let shared: Awaited<ReturnType<typeof openTestDatabase>>
@@ -30,6 +31,7 @@ const account: Account = {
   timeZone: 'Asia/Kolkata',
   agents: ['priya', 'boss', 'ravi'],
   maxMonitors: 10,
+  notice: { to: 'nobody', atEntry: true, everySeconds: 0, modes: [] },
   numbers: [{ number: at('+918012345678'), rings: at('client:priya') }],
 }
 const call: ConnectCommand = {
@@ -106,7 +108,7 @@ async function house(node = `node-${(houses += 1)}`): Promise<House & { node: st
     node,
     accounts: new Map([[ACME, account]]),
     dialRules: { prefixes: ['+91'], hosts: [] },
-    settle: (_, decision) => ({ decision, records: { callbacks: rows(decision, newId) } }),
+    settle: (_, decision) => ({ decision, records: { ...NO_RECORDS, callbacks: rows(decision, newId) } }),
     newId,
     now: () => clock.now,
     schedule(delayMs, work) {
@@ -493,7 +495,7 @@ const recovery = (here: House & { readonly node: string }): RecoveryOptions => (
   node: here.node,
   settle: (_, decision) => ({
     decision,
-    records: { callbacks: rows(decision, () => `r${here.node}${decision.notices.length}${Math.floor(performance.now() * 1e6)}`) },
+    records: { evidence: [], callbacks: rows(decision, () => `r${here.node}${decision.notices.length}${Math.floor(performance.now() * 1e6)}`) },
   }),
 })
 

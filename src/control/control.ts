@@ -9,10 +9,13 @@ import type { CallPage, CallQuery } from '../domain/call-query.ts'
 import { addMonitor, type ConnectCommand, changeMode, connect, hangUp, type MonitorCommand } from '../domain/commands.ts'
 import { DomainError } from '../domain/errors.ts'
 import { incoming, onAnswered, onEnded, onPlayed, onRinging } from '../domain/events.ts'
-import type { AccountId, CallId, LegId } from '../domain/ids.ts'
-import { isLive, type Leg, type Mode } from '../domain/leg.ts'
+import type { EvidencePage, EvidenceQuery } from '../domain/evidence/entry.ts'
+import { onToneEnded } from '../domain/evidence/tones.ts'
+import type { AccountId, CallId, LegId, SoundId } from '../domain/ids.ts'
+import { isLive, type Leg, type Mode, UNEXPLAINED, type Why } from '../domain/leg.ts'
 import type { EngineEvent } from '../engine/engine.ts'
 import { listCalls, loadCall } from '../store/calls.ts'
+import { listEvidence } from '../store/evidence/log.ts'
 import { findIdempotency, IDEMPOTENCY_MS, type IdempotencyRecord, IdempotencyTaken } from '../store/idempotency.ts'
 import { makeSteps, type Steps, type StepsOptions } from './steps.ts'
 
@@ -34,10 +37,10 @@ export interface Idempotency {
 export interface Control {
   /** @throws {DomainError} destination-not-allowed (From or To) · invalid-parameter (CallerId) · idempotency-mismatch · draining */
   connect(accountId: AccountId, command: ConnectCommand, idempotency: Idempotency | null): Promise<Call>
-  /** @throws {DomainError} call-not-in-progress · invalid-parameter (TargetLegSid, CallerId) · destination-not-allowed · too-many-monitors · idempotency-mismatch · draining */
-  createMonitorLeg(accountId: AccountId, callId: CallId, command: MonitorCommand, idempotency: Idempotency | null): Promise<LegOfCall>
+  /** @throws {DomainError} call-not-in-progress · invalid-parameter (TargetLegSid, CallerId) · notice-missing · destination-not-allowed · too-many-monitors · idempotency-mismatch · draining */
+  createMonitorLeg(accountId: AccountId, callId: CallId, command: MonitorCommand, idempotency: Idempotency | null, why?: Why): Promise<LegOfCall>
   /** Resolves when the sound has changed. @throws {DomainError} call-not-in-progress · leg-not-found */
-  changeMode(accountId: AccountId, callId: CallId, legId: LegId, mode: Mode): Promise<LegOfCall>
+  changeMode(accountId: AccountId, callId: CallId, legId: LegId, mode: Mode, why?: Why): Promise<LegOfCall>
   /** Resolves when the hang-up was ordered; the leg in the answer is still live. @throws {DomainError} call-not-in-progress · leg-not-found */
   hangUp(accountId: AccountId, callId: CallId, legId: LegId): Promise<LegOfCall>
   /** A call with a live leg. @throws {DomainError} call-not-in-progress */
@@ -49,6 +52,8 @@ export interface Control {
    * @param reach Only calls in which one of these takes part are there; null: all of the account's.
    */
   calls(accountId: AccountId, query: CallQuery, reach: readonly Address[] | null): Promise<CallPage>
+  /** A page of the account's audit log. */
+  audit(accountId: AccountId, query: EvidenceQuery): Promise<EvidencePage>
 }
 
 export interface ControlOptions extends StepsOptions {
@@ -101,6 +106,7 @@ export function makeControl(options: ControlOptions): RunningControl {
       return call
     },
     calls: (accountId, query, reach) => listCalls(desk.database.sql, accountId, query, reach),
+    audit: (accountId, query) => listEvidence(desk.database.sql, accountId, query),
     onEngineEvent: (event) => take(desk, event),
     drain: (graceMs) => drain(desk, graceMs),
     settled: () => steps.queue.idle(),
@@ -128,7 +134,7 @@ function commandsOf(desk: Desk): Pick<Control, 'connect' | 'createMonitorLeg' | 
         fetchAhead(desk, call)
         return call
       }),
-    createMonitorLeg: (accountId, callId, wanted, idempotency) =>
+    createMonitorLeg: (accountId, callId, wanted, idempotency, why = UNEXPLAINED) =>
       once(desk, accountId, idempotency, async () => {
         const account = accountOf(desk, accountId)
         ownCall(steps.live.get(callId), accountId)
@@ -137,12 +143,13 @@ function commandsOf(desk: Desk): Pick<Control, 'connect' | 'createMonitorLeg' | 
         const legId = desk.newId() as LegId
         const call = await steps.command(
           callId,
-          (current) => addMonitor(ownCall(current, accountId), wanted, legId, account, now()),
+          (current) => addMonitor(ownCall(current, accountId), wanted, legId, { ...account, why }, now()),
           (next) => recordOf(desk, accountId, idempotency, { callId, legId, answer: legOfCall(next, legId) }),
         )
         return legOfCall(call, legId)
       }),
-    changeMode: (accountId, callId, legId, mode) => onLeg(accountId, callId, legId, (call) => changeMode(call, legId, mode, now())),
+    changeMode: (accountId, callId, legId, mode, why = UNEXPLAINED) =>
+      onLeg(accountId, callId, legId, (call) => changeMode(call, legId, mode, now(), why)),
     hangUp: (accountId, callId, legId) => onLeg(accountId, callId, legId, (call) => hangUp(call, legId, now())),
   }
 }
@@ -152,11 +159,15 @@ function fetchAhead({ clips }: Desk, { sound }: Call): void {
   for (const url of [sound.waitUrl, sound.opening?.url ?? null]) if (url !== null) void clips.get(url).catch(() => {})
 }
 
+/** A sound that a customer named, or a tone of ours. */
+const onSoundOver = (call: Call, soundId: SoundId, now: number): Decision =>
+  soundId === call.tones?.sounding?.id ? onToneEnded(call, soundId) : onPlayed(call, soundId, now)
+
 /** The engine reports; each event is a step of its call. */
 function take(desk: Desk, event: EngineEvent): void {
   const { steps, now } = desk
   const { callId } = event
-  if (event.kind === 'played') return void steps.happen(callId, (call) => onPlayed(call, event.soundId, now()))
+  if (event.kind === 'played') return void steps.happen(callId, (call) => onSoundOver(call, event.soundId, now()))
   const { legId } = event
   switch (event.kind) {
     case 'incoming':

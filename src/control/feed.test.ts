@@ -11,7 +11,14 @@ import { SILENT } from '../domain/sound.ts'
 import { type FeedId, type FollowOptions, happeningsOf, makeFeed, tableOf, type Told } from './feed.ts'
 
 const ACME = 'acme' as AccountId
-const account = { id: ACME, timeZone: 'UTC', numbers: [], agents: [], maxMonitors: 9 }
+const account = {
+  id: ACME,
+  timeZone: 'UTC',
+  numbers: [],
+  agents: [],
+  maxMonitors: 9,
+  notice: { to: 'nobody', atEntry: true, everySeconds: 0, modes: [] },
+} as const
 const id = (name: string): LegId => name as LegId
 const fresh = (name: string) => ({ freshLegId: id(name), memory: null })
 const quiet = { callerId: null, ringMs: 1, limitMs: 1, subscription: null, customField: null }

@@ -3,6 +3,7 @@ import type { Call, Order } from '../domain/call.ts'
 import type { Hearing } from '../domain/hearing.ts'
 import type { CallId, SoundId } from '../domain/ids.ts'
 import type { Engine } from '../engine/engine.ts'
+import { NOTICE_TONE } from '../engine/notice-tone.ts'
 import type { Clips } from '../sounds/clips.ts'
 import type { Recordings } from '../sounds/recordings.ts'
 import type { Log } from '../store/database.ts'
@@ -16,6 +17,8 @@ export interface OrdersOptions {
   readonly onHearing?: ((call: Call, table: Hearing) => void) | undefined
   /** A sound that cannot be had counts as played. Never rejects. */
   readonly onUnplayable: (callId: CallId, soundId: SoundId) => Promise<void>
+  /** A tone could not be played. Never rejects. */
+  readonly onToneFailed: (callId: CallId, soundId: SoundId) => Promise<void>
 }
 
 /** @throws what the engine throws: the call cannot go on as it was decided. */
@@ -48,6 +51,9 @@ export const makeGive =
       case 'play':
         void play(options, call, order)
         return Promise.resolve()
+      case 'play-tone':
+        void playTone(options, call, order.soundId)
+        return Promise.resolve()
       case 'record':
         return record(options, call, order)
     }
@@ -65,6 +71,16 @@ async function play(
   } catch (error) {
     log.warn({ call: callId, sound: soundId, reason: error instanceof Error ? error.message : String(error) }, 'a sound could not be played')
     await onUnplayable(callId, soundId)
+  }
+}
+
+/** Nobody waits for a tone, and one that fails ends no call. Never rejects. */
+async function playTone({ engine, log, onToneFailed }: OrdersOptions, { id: callId }: Call, soundId: SoundId): Promise<void> {
+  try {
+    await engine.play({ callId, soundId, clip: NOTICE_TONE, repeats: false })
+  } catch (error) {
+    log.error({ call: callId, err: error }, 'a notice tone could not be played; the audit says so')
+    await onToneFailed(callId, soundId)
   }
 }
 

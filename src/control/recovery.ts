@@ -36,7 +36,7 @@ export async function closeCrashed(crashed: readonly Call[], { database, node, s
   // Without a heartbeat nothing is known but the calls' own last changes.
   const lastAliveAt = (await lastBeat(database.sql, node)) ?? 0
   for (const call of crashed) {
-    const { decision, records } = settle(call, closeAfterCrash(call, lastAliveAt))
+    const { decision, records } = settle(call, closeAfterCrash(call, lastAliveAt), 'crash')
     await saveCall(database.sql, { call: decision.call, node, ...records, idempotency: null })
   }
 }

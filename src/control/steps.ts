@@ -6,6 +6,7 @@
  */
 import type { Call, Decision } from '../domain/call.ts'
 import { nextDeadline, onDeadline, onPlayed } from '../domain/events.ts'
+import { onToneFailed } from '../domain/evidence/tones.ts'
 import type { CallId, LegId } from '../domain/ids.ts'
 import { type EndCause, isLive, type Leg } from '../domain/leg.ts'
 import { saveCall } from '../store/calls.ts'
@@ -66,7 +67,11 @@ export function makeSteps(options: StepsOptions): Steps {
   const deadlines = makeDeadlines(schedule, now, (callId) => void happen(callId, (call) => onDeadline(call, now())))
   const tries = makeTries(schedule, (callId) => queue.run(callId, () => live.catchUp(callId)))
 
-  const give = makeGive({ ...options, onUnplayable: (callId, soundId) => happen(callId, (call) => onPlayed(call, soundId, now())) })
+  const give = makeGive({
+    ...options,
+    onUnplayable: (callId, soundId) => happen(callId, (call) => onPlayed(call, soundId, now())),
+    onToneFailed: (callId, soundId) => happen(callId, (call) => onToneFailed(call, soundId)),
+  })
 
   async function obey({ call, orders }: Decision): Promise<void> {
     deadlines.set(call.id, nextDeadline(call))
@@ -100,19 +105,17 @@ export function makeSteps(options: StepsOptions): Steps {
       .run(callId, async () => {
         const current = live.get(callId)
         if (!current) return
-        const decided = decide(current)
-        const { decision, records } = settle(current, decided)
+        const { decision, records } = settle(current, decide(current))
         // A late event decides nothing and leaves nothing to write.
-        if (decided.call !== current || decided.notices.length > 0) await live.record(decision.call, records)
+        if (decision.call !== current || decision.notices.length > 0) await live.record(decision.call, records)
         const { state } = decision.call
         if (state.status === 'ended') log.info({ call: callId, outcome: state.outcome, legs: decision.call.legs.length }, 'a call has ended')
         await obey(decision)
       })
       .catch((error: unknown) => breakOff(callId, error))
 
-  function stop(): void {
-    deadlines.clear()
-    tries.clear()
+  const stop = (): void => {
+    for (const alarms of [deadlines, tries]) alarms.clear()
   }
 
   return { live, queue, command, happen, breakOff, hangUpAll, stop }

@@ -8,17 +8,20 @@ import { addMonitor, changeMode, connect, hangUp, MAX_LEGS_PER_CALL, type Monito
 import { DomainError, type DomainErrorCode } from './errors.ts'
 import { closeAfterCrash, incoming, nextDeadline, onAnswered, onDeadline, onEnded, onRinging, type PickUp } from './events.ts'
 import type { AccountId, CallId, LegId } from './ids.ts'
+import type { TonePolicy } from './evidence/tones.ts'
 import { type EndCause, isLive, type Leg, MODES, type Mode, onCallMs, type Subscription } from './leg.ts'
 
 const leg = (name: string): LegId => name as LegId
 const at = (text: string): Address => text as Address
 const both: Subscription = { url: 'http://cb/', events: ['answered', 'terminal'], contentType: 'application/json' }
+const SILENT: TonePolicy = { to: 'nobody', atEntry: true, everySeconds: 15, modes: MODES }
 const account: Account = {
   id: 'acme' as AccountId,
   timeZone: 'Asia/Kolkata',
   numbers: [{ number: at('+918012345678'), rings: null }],
   agents: ['priya'],
   maxMonitors: 10,
+  notice: SILENT,
 }
 const FROM = leg('from')
 const TO = leg('to')
@@ -54,7 +57,7 @@ const wanted = (mode: Mode, target: string | null = null): MonitorCommand => ({
   customField: null,
 })
 const ringingMonitor = (mode: Mode, target: string | null = null): Call =>
-  addMonitor(talking(), wanted(mode, target), SUP, { maxMonitors: 10 }, 4000).call
+  addMonitor(talking(), wanted(mode, target), SUP, { maxMonitors: 10, notice: SILENT }, 4000).call
 const monitored = (mode: Mode, target: string | null = null): Call => onAnswered(ringingMonitor(mode, target), SUP, fresh(leg('unused')), 5000).call
 const calledIn = (
   destination: string | null = 'client:priya',
@@ -96,6 +99,8 @@ const said = (orders: readonly Order[]): string[] =>
       case 'ring':
       case 'answer':
         return `${order.kind} ${order.legId}`
+      case 'play-tone':
+        return `play ${order.soundId}`
     }
   })
 const told = ({ notices }: Decision): string[] =>
@@ -169,9 +174,9 @@ test('an incoming call that goes nowhere is refused with its reason and recorded
 
 test('[C17] without a target the agent’s leg is coached: From of a connect, the rung phone of an inbound call, the caller who is the agent', () => {
   assert.equal(find(monitored('whisper'), SUP).monitoring?.targetLegId, FROM)
-  const inbound = addMonitor(calledIn().call, wanted('whisper'), SUP, { maxMonitors: 1 }, 4000).call
+  const inbound = addMonitor(calledIn().call, wanted('whisper'), SUP, { maxMonitors: 1, notice: SILENT }, 4000).call
   assert.equal(find(inbound, SUP).monitoring?.targetLegId, TO)
-  const outward = addMonitor(calledIn('+919876543210', 'caller').call, wanted('whisper'), SUP, { maxMonitors: 1 }, 4000).call
+  const outward = addMonitor(calledIn('+919876543210', 'caller').call, wanted('whisper'), SUP, { maxMonitors: 1, notice: SILENT }, 4000).call
   assert.equal(find(outward, SUP).monitoring?.targetLegId, FROM)
 })
 
@@ -180,40 +185,41 @@ test('[C17] a named target must be a live conversation leg of this call and is n
   for (const target of ['nobody', 'sup'])
     refuses(
       'invalid-parameter',
-      () => addMonitor(monitored('listen'), wanted('whisper', target), leg('s2'), { maxMonitors: 10 }, 6000),
+      () => addMonitor(monitored('listen'), wanted('whisper', target), leg('s2'), { maxMonitors: 10, notice: SILENT }, 6000),
       'TargetLegSid',
     )
   const threeWay = { ...talking(), legs: [...talking().legs, { ...find(talking(), TO), id: leg('third') }] }
   const oneLeft = onEnded(threeWay, TO, 'completed', 6000).call
-  refuses('invalid-parameter', () => addMonitor(oneLeft, wanted('whisper', 'to'), SUP, { maxMonitors: 10 }, 7000), 'TargetLegSid')
+  refuses('invalid-parameter', () => addMonitor(oneLeft, wanted('whisper', 'to'), SUP, { maxMonitors: 10, notice: SILENT }, 7000), 'TargetLegSid')
 })
 
 test('[C15] a supervisor is rung with the call’s caller id or their own, and joins in the wished mode on pick-up', () => {
-  const rung = addMonitor(talking(), wanted('barge'), SUP, { maxMonitors: 10 }, 4000)
+  const rung = addMonitor(talking(), wanted('barge'), SUP, { maxMonitors: 10, notice: SILENT }, 4000)
   assert.deepEqual(said(rung.orders), ['dial sup client:boss as +918012345678'])
   assert.deepEqual(told(rung), [])
   const joined = onAnswered(rung.call, SUP, fresh(leg('unused')), 5000)
   assert.deepEqual(said(joined.orders), ['hear from<to+sup to<from+sup sup<from+to'])
   assert.deepEqual(told(joined), ['answered of sup'])
-  assert.deepEqual(said(addMonitor(talking(), { ...wanted('listen'), callerId: at('+911') }, SUP, { maxMonitors: 10 }, 4000).orders), [
-    'dial sup client:boss as +911',
-  ])
+  assert.deepEqual(
+    said(addMonitor(talking(), { ...wanted('listen'), callerId: at('+911') }, SUP, { maxMonitors: 10, notice: SILENT }, 4000).orders),
+    ['dial sup client:boss as +911'],
+  )
 })
 
 test('[C18] several supervisors, up to the cap; one who left makes room', () => {
   const one = monitored('listen')
-  refuses('too-many-monitors', () => addMonitor(one, wanted('listen'), leg('s2'), { maxMonitors: 1 }, 6000))
+  refuses('too-many-monitors', () => addMonitor(one, wanted('listen'), leg('s2'), { maxMonitors: 1, notice: SILENT }, 6000))
   const left = onEnded(one, SUP, 'completed', 7000).call
-  assert.equal(addMonitor(left, wanted('listen'), leg('s2'), { maxMonitors: 1 }, 8000).call.legs.length, 4)
+  assert.equal(addMonitor(left, wanted('listen'), leg('s2'), { maxMonitors: 1, notice: SILENT }, 8000).call.legs.length, 4)
 })
 
 test('[C18] a call has a limit of legs, ended ones included, so that it cannot grow for hours', () => {
   let call = talking()
   for (let n = call.legs.length; n < MAX_LEGS_PER_CALL; n += 1) {
     const id = leg(`s${n}`)
-    call = onEnded(addMonitor(call, wanted('listen'), id, { maxMonitors: 1 }, 4000).call, id, 'busy', 4001).call
+    call = onEnded(addMonitor(call, wanted('listen'), id, { maxMonitors: 1, notice: SILENT }, 4000).call, id, 'busy', 4001).call
   }
-  refuses('too-many-legs', () => addMonitor(call, wanted('listen'), SUP, { maxMonitors: 1 }, 5000))
+  refuses('too-many-legs', () => addMonitor(call, wanted('listen'), SUP, { maxMonitors: 1, notice: SILENT }, 5000))
 })
 
 for (const before of MODES) {
@@ -314,7 +320,7 @@ test('[C24] when the target of a whisper leaves and the call goes on, the superv
   const third = { ...find(call, TO), id: leg('third') }
   const goesOn = onEnded({ ...call, legs: [...call.legs, third] }, FROM, 'completed', 6000)
   assert.deepEqual(said(goesOn.orders), ['hear to<third sup<to+third third<to'])
-  assert.deepEqual(find(goesOn.call, SUP).monitoring, { mode: 'listen', targetLegId: FROM })
+  assert.deepEqual(find(goesOn.call, SUP).monitoring, { mode: 'listen', targetLegId: FROM, since: null, by: null, reasonCode: null })
   assert.equal(find(goesOn.call, SUP).lastAction, 'listen')
   const barging = monitored('barge')
   const kept = onEnded({ ...barging, legs: [...barging.legs, third] }, FROM, 'completed', 6000).call
@@ -339,7 +345,7 @@ test('late and unknown events decide nothing, and nothing moves', () => {
 test('[C14] a call that is being hung up, or has no live leg, is not in progress for anybody', () => {
   const ending = onEnded(talking(), FROM, 'completed', 5000).call
   for (const call of [ending, onEnded(ending, TO, 'completed', 5010).call]) {
-    refuses('call-not-in-progress', () => addMonitor(call, wanted('listen'), SUP, { maxMonitors: 10 }, 6000))
+    refuses('call-not-in-progress', () => addMonitor(call, wanted('listen'), SUP, { maxMonitors: 10, notice: SILENT }, 6000))
     refuses('call-not-in-progress', () => hangUp(call, TO, 6000))
   }
 })
@@ -384,7 +390,7 @@ test('[C32] the call itself is told when each party picks up and once when nobod
   const steps: readonly ((call: Call) => Decision)[] = [
     (call) => onAnswered(call, FROM, fresh(TO), 2000),
     (call) => onAnswered(call, TO, fresh(leg('unused')), 3000),
-    (call) => addMonitor(call, { ...wanted('listen'), subscription: null }, SUP, { maxMonitors: 10 }, 4000),
+    (call) => addMonitor(call, { ...wanted('listen'), subscription: null }, SUP, { maxMonitors: 10, notice: account.notice }, 4000),
     (call) => onAnswered(call, SUP, fresh(leg('unused')), 5000),
     (call) => onEnded(call, SUP, 'completed', 6000),
     (call) => onEnded(call, FROM, 'completed', 7000),
@@ -431,7 +437,7 @@ test('[C27] whatever happens in whatever order, each leg has one terminal notice
                     : what === 'hangup'
                       ? hangUp(call, id, now)
                       : what === 'monitor'
-                        ? addMonitor(call, wanted(mode), leg(`sup${now}`), { maxMonitors: 3 }, now)
+                        ? addMonitor(call, wanted(mode), leg(`sup${now}`), { maxMonitors: 3, notice: SILENT }, now)
                         : onDeadline(call, now)
         } catch (error) {
           assert.ok(error instanceof DomainError)

@@ -9,6 +9,7 @@
 import type { Address } from './address.ts'
 import { DomainError } from './errors.ts'
 import { type Hearing, hearing } from './hearing.ts'
+import type { Tones } from './evidence/tones.ts'
 import type { AccountId, CallId, LegId, SoundId, TapeId } from './ids.ts'
 import { type CallbackEvent, type EndCause, isAnswered, isConversation, isLive, type Leg, type LetGoCause, type Subscription } from './leg.ts'
 import type { SoundState } from './sound.ts'
@@ -40,6 +41,8 @@ export interface Call {
   readonly sound: SoundState
   /** How often the first party may still be rung again. */
   readonly retriesLeft: number
+  /** The tones that tell the parties of supervisors; null before the first supervisor was asked for. */
+  readonly tones: Tones | null
   /** In order of creation, ended ones included. */
   readonly legs: readonly Leg[]
 }
@@ -53,6 +56,8 @@ export type Order =
   /** Fetch it and play it; `played` is reported in any case, also when it cannot be had. */
   | { readonly kind: 'play'; readonly soundId: SoundId; readonly url: string; readonly repeats: boolean }
   | { readonly kind: 'record'; readonly tapes: readonly TapeId[] }
+  /** Once the table names it. Nobody waits for it, and when it fails the call goes on. */
+  | { readonly kind: 'play-tone'; readonly soundId: SoundId }
 
 /** Something a customer subscribed to has happened; `webhooks` makes a request of it. */
 export type Notice =
@@ -86,7 +91,7 @@ export function withLeg(call: Call, leg: Leg): Call {
   return { ...call, legs, updatedAt: Math.max(call.updatedAt, leg.updatedAt) }
 }
 
-export const setHearing = (call: Call): Order => ({ kind: 'set-hearing', hearing: hearing(call.legs, call.sound) })
+export const setHearing = (call: Call): Order => ({ kind: 'set-hearing', hearing: hearing(call.legs, call.sound, call.tones?.sounding) })
 
 /** The notice for one leg's event, if somebody subscribed to it. */
 export function legNotices(leg: Leg, event: CallbackEvent): readonly Notice[] {

@@ -3,8 +3,9 @@ import type { Account } from './account/account.ts'
 import type { Address } from './address.ts'
 import { assertInProgress, type Call, type Decision, liveLeg, setHearing, withLeg } from './call.ts'
 import { DomainError } from './errors.ts'
+import { noTones, type TonePolicy } from './evidence/tones.ts'
 import type { CallId, LegId } from './ids.ts'
-import { isConversation, isLive, type Leg, type Mode, type Subscription } from './leg.ts'
+import { isConversation, isLive, type Leg, type Mode, type Subscription, UNEXPLAINED, type Why } from './leg.ts'
 import { type CallSound, soundBefore } from './sound.ts'
 
 /** Legs of one call at most, ended ones included: each is a row that is saved with every change of the call. */
@@ -94,25 +95,42 @@ export function connect(
     state: { status: 'live' },
     sound: soundBefore(sound),
     retriesLeft: maxRetries,
+    tones: null,
     legs: [leg],
   }
   return { call, orders: [{ kind: 'dial', legId: leg.id, legKind: 'conversation', to: from, callerId }], notices: [] }
 }
 
+/** What an account says about supervisors, and who asks for one. */
+export interface Monitors {
+  /** Live ones on one call at most. */
+  readonly maxMonitors: number
+  /** Null: nobody has said whether the parties are told, so nobody may monitor. */
+  readonly notice: TonePolicy | null
+  readonly why?: Why
+}
+
 /**
  * A supervisor is rung and will join in `command.mode` on pick-up (C15 to C18).
- * @throws {DomainError} call-not-in-progress · invalid-parameter (TargetLegSid) · too-many-monitors · too-many-legs
+ * @throws {DomainError} call-not-in-progress · notice-missing · invalid-parameter (TargetLegSid) · too-many-monitors · too-many-legs
  */
-export function addMonitor(call: Call, command: MonitorCommand, id: LegId, limits: { readonly maxMonitors: number }, now: number): Decision {
+export function addMonitor(call: Call, command: MonitorCommand, id: LegId, limits: Monitors, now: number): Decision {
   assertInProgress(call)
+  if (limits.notice === null) throw new DomainError('notice-missing')
   const targetLegId = targetOf(call, command.targetLegId)
   if (call.legs.filter((leg) => !isConversation(leg) && isLive(leg)).length >= limits.maxMonitors) throw new DomainError('too-many-monitors')
   if (call.legs.length >= MAX_LEGS_PER_CALL) throw new DomainError('too-many-legs')
   const { mode, phone, ringMs, limitMs, subscription, customField } = command
   const born = newLeg({ id, address: phone, origin: 'monitor', now, ringMs, limitMs })
-  const leg: Leg = { ...born, monitoring: { mode, targetLegId }, lastAction: mode, subscription, customField }
+  const leg: Leg = {
+    ...born,
+    monitoring: { mode, targetLegId, since: null, ...(limits.why ?? UNEXPLAINED) },
+    lastAction: mode,
+    subscription,
+    customField,
+  }
   return {
-    call: withLeg(call, leg),
+    call: { ...withLeg(call, leg), tones: call.tones ?? noTones(limits.notice) },
     orders: [{ kind: 'dial', legId: id, legKind: 'monitor', to: phone, callerId: command.callerId ?? call.callerId }],
     notices: [],
   }
@@ -130,11 +148,11 @@ function targetOf(call: Call, named: LegId | null): LegId {
  * Any mode to any mode, also the same again (C20). A leg that still rings keeps the mode for its pick-up.
  * @throws {DomainError} leg-not-found for anything but a live monitor leg · call-not-in-progress
  */
-export function changeMode(call: Call, legId: LegId, mode: Mode, now: number): Decision {
+export function changeMode(call: Call, legId: LegId, mode: Mode, now: number, why: Why = UNEXPLAINED): Decision {
   assertInProgress(call)
   const leg = liveLeg(call, legId)
   if (leg.monitoring === null) throw new DomainError('leg-not-found')
-  const changed = withLeg(call, { ...leg, monitoring: { ...leg.monitoring, mode }, lastAction: mode, updatedAt: now })
+  const changed = withLeg(call, { ...leg, monitoring: { ...leg.monitoring, mode, ...why }, lastAction: mode, updatedAt: now })
   return { call: changed, orders: leg.state.status === 'answered' ? [setHearing(changed)] : [], notices: [] }
 }
 

@@ -13,6 +13,7 @@ export const DOMAIN_ERRORS = [
   'key-not-active',
   'key-configured',
   'too-many-keys',
+  'notice-missing',
   'idempotency-mismatch',
   'callback-not-found',
   'callback-not-parked',

@@ -16,7 +16,7 @@ import {
 } from './call.ts'
 import { newLeg } from './commands.ts'
 import type { AccountId, CallId, LegId, SoundId } from './ids.ts'
-import { type EndCause, isConversation, isLive, type Leg } from './leg.ts'
+import { type EndCause, isConversation, isLive, type Leg, UNEXPLAINED } from './leg.ts'
 import { OPENING, SILENT, soundBefore, tapesOf, WAIT, whenBothAreThere, whenOpen } from './sound.ts'
 
 export interface Incoming {
@@ -58,6 +58,7 @@ export function incoming(event: Incoming, now: number): Decision {
     state: { status: 'live' },
     sound: soundBefore(SILENT),
     retriesLeft: 0,
+    tones: null,
     legs: [caller],
   }
   if (destination === null) {
@@ -186,7 +187,7 @@ function redial(call: Call, id: LegId, now: number): Pick<Decision, 'call' | 'or
 function withoutTarget(call: Call, targetLegId: LegId, now: number): Call {
   return call.legs.reduce((current, leg) => {
     if (!isLive(leg) || leg.monitoring?.targetLegId !== targetLegId || leg.monitoring.mode !== 'whisper') return current
-    return withLeg(current, { ...leg, monitoring: { ...leg.monitoring, mode: 'listen' }, lastAction: 'listen', updatedAt: now })
+    return withLeg(current, { ...leg, monitoring: { ...leg.monitoring, ...UNEXPLAINED, mode: 'listen' }, lastAction: 'listen', updatedAt: now })
   }, call)
 }
 
@@ -196,13 +197,16 @@ function hangUpFor(leg: Leg, outcome: EndCause): Order {
   return { kind: 'hang-up', legId: leg.id, cause: leg.origin === 'inbound' ? outcome : 'canceled' }
 }
 
-/** When the clock must look at this call next, epoch ms, or null: ring limits and talk limits of its live legs. */
+/** When the clock must look at this call next, epoch ms, or null: ring limits and talk limits of its live legs, and its next tone. */
 export function nextDeadline(call: Call): number | null {
-  const deadlines = call.legs.map(deadlineOf).filter((at) => at !== null)
+  const deadlines = [...call.legs.map(deadlineOf), call.tones?.dueAt ?? null].filter((at) => at !== null)
   return deadlines.length === 0 ? null : Math.min(...deadlines)
 }
 
-/** Hangs up every leg whose ring or talk limit is over. Nothing is saved by it: the legs end when the engine says so. */
+/**
+ * Hangs up every leg whose ring or talk limit is over. Nothing is saved by it: the legs end when the engine says so. A tone that is due
+ * sounds in any step (`evidence/tones.ts`), so this one need only happen.
+ */
 export function onDeadline(call: Call, now: number): Decision {
   const due = call.legs.filter((leg) => (deadlineOf(leg) ?? Number.POSITIVE_INFINITY) <= now)
   const orders = due.map((leg): Order => ({ kind: 'hang-up', legId: leg.id, cause: leg.state.status === 'answered' ? 'completed' : 'no-answer' }))

@@ -14,7 +14,7 @@ const customer = party('customer', 'outbound-dial')
 const agent = party('agent')
 const supervisor = (mode: Mode, name = 'supervisor', target = 'agent'): Leg => ({
   ...party(name, 'monitor'),
-  monitoring: { mode, targetLegId: target as LegId },
+  monitoring: { mode, targetLegId: target as LegId, since: null, by: null, reasonCode: null },
 })
 const rows = (legs: readonly Leg[]): Record<string, readonly string[]> => Object.fromEntries(hearing(legs))
 

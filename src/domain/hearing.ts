@@ -5,6 +5,7 @@
  * a customer never hears a listening or whispering supervisor. Every engine obeys the table and none
  * re-derives it. Default is silence: a pair that is not in the table is not heard.
  */
+import type { SoundingTone } from './evidence/tones.ts'
 import type { LegId, SoundId, TapeId } from './ids.ts'
 import { isAnswered, isConversation, type Leg } from './leg.ts'
 import { OPENING, SECOND_TAPE, SILENT, soundBefore, type SoundState, tapesOf, WAIT } from './sound.ts'
@@ -18,12 +19,16 @@ export type Hearing = ReadonlyMap<Ear, readonly Mouth[]>
 /**
  * The whole table at once, so that a mode change is one replacement and never a patch. Legs that are not answered are deaf and dumb.
  * What is played is one more mouth, and what is recorded is what its tapes hear: the conversation, and nothing that one party alone hears.
+ * @param tone The tone that tells parties that somebody listens: heard by its ears, whatever the mode.
  */
-export function hearing(legs: readonly Leg[], sound: SoundState = QUIET): Hearing {
+export function hearing(legs: readonly Leg[], sound: SoundState = QUIET, tone: SoundingTone | null = null): Hearing {
   const present = legs.filter(isAnswered)
   const ears = present.map((listener): [Ear, readonly Mouth[]] => {
     const speakers = present.filter((speaker) => hears(listener, speaker) && !isHeldApart(listener, speaker, sound))
-    return [listener.id, [...speakers.map((speaker) => speaker.id), ...soundsFor(listener, legs, sound)]]
+    return [
+      listener.id,
+      [...speakers.map((speaker) => speaker.id), ...soundsFor(listener, legs, sound), ...(tone?.ears.includes(listener.id) ? [tone.id] : [])],
+    ]
   })
   const tapes = tapesOf(sound).map((tape): [Ear, readonly Mouth[]] => [
     tape,

@@ -1,6 +1,6 @@
 /** One party's connection to a call. */
 import type { Address } from './address.ts'
-import type { LegId } from './ids.ts'
+import type { KeyId, LegId } from './ids.ts'
 
 export const MODES = ['listen', 'whisper', 'barge'] as const
 /** How a supervisor takes part (contract C15). */
@@ -32,10 +32,22 @@ export interface Subscription {
   readonly contentType: CallbackContentType
 }
 
+/** On whose word a supervisor has the mode that they have; what the audit says. */
+export interface Why {
+  /** Whose API key asked for it. Null: nobody's, the house decided (C24). */
+  readonly by: KeyId | null
+  /** As the caller gave it, e.g. the number of a complaint; at most 64 characters. */
+  readonly reasonCode: string | null
+}
+
+export const UNEXPLAINED: Why = { by: null, reasonCode: null }
+
 /** What a supervisor's leg does. The target is the conversation leg that is coached. */
-export interface Monitoring {
+export interface Monitoring extends Why {
   readonly mode: Mode
   readonly targetLegId: LegId
+  /** Since when all that the audit says of it has been so (`evidence/interval.ts`), epoch ms; null before pick-up. */
+  readonly since: number | null
 }
 
 export interface Leg {

@@ -11,7 +11,14 @@ import type { AccountId, CallId, LegId, SoundId } from './ids.ts'
 import { type EndCause, isLive, MODES, type Mode } from './leg.ts'
 import { type CallSound, OPENING, SILENT, soundBefore, tapesOf, WAIT, whenBothAreThere, whenOpen } from './sound.ts'
 
-const account: Account = { id: 'acme' as AccountId, timeZone: 'UTC', numbers: [], agents: [], maxMonitors: 10 }
+const account: Account = {
+  id: 'acme' as AccountId,
+  timeZone: 'UTC',
+  numbers: [],
+  agents: [],
+  maxMonitors: 10,
+  notice: { to: 'nobody', atEntry: true, everySeconds: 0, modes: [] },
+}
 const MUSIC = 'https://sounds.example/wait.wav'
 const WELCOME = 'https://sounds.example/welcome.wav'
 const id = (name: string): LegId => name as LegId
@@ -46,7 +53,7 @@ const withSupervisor = (call: Call, mode: Mode, name = 'sup'): Call => {
     subscription: null,
     customField: null,
   }
-  return onAnswered(addMonitor(call, command, id(name), { maxMonitors: 9 }, 4000).call, id(name), fresh('unused'), 5000).call
+  return onAnswered(addMonitor(call, command, id(name), { ...account, maxMonitors: 9 }, 4000).call, id(name), fresh('unused'), 5000).call
 }
 const rows = (orders: readonly Order[]): Record<string, readonly string[]> => {
   const last = orders.findLast((order) => order.kind === 'set-hearing')

@@ -7,11 +7,13 @@ import type { Call, Decision } from './call.ts'
 import { addMonitor, connect } from './commands.ts'
 import { incoming, onAnswered, onDeadline, onEnded, onRinging, type PickUp } from './events.ts'
 import type { AccountId, CallId, LegId } from './ids.ts'
-import { isAnswered, isConversation, isLive, onCallMs } from './leg.ts'
+import type { TonePolicy } from './evidence/tones.ts'
+import { isAnswered, isConversation, isLive, MODES, onCallMs } from './leg.ts'
 
 const at = (text: string): Address => text as Address
 const id = (text: string): LegId => text as LegId
-const account: Account = { id: 'acme' as AccountId, timeZone: 'UTC', numbers: [], agents: [], maxMonitors: 10 }
+const SILENT: TonePolicy = { to: 'nobody', atEntry: true, everySeconds: 15, modes: MODES }
+const account: Account = { id: 'acme' as AccountId, timeZone: 'UTC', numbers: [], agents: [], maxMonitors: 10, notice: SILENT }
 const limits = { ringMs: 30_000, limitMs: 60_000 }
 const quiet = { subscription: null, customField: null }
 const silent = { sound: { waitUrl: null, opening: null, recording: null }, maxRetries: 0 }
@@ -29,7 +31,7 @@ const rung = addMonitor(
   talking,
   { mode: 'whisper', phone: at('client:s'), targetLegId: null, callerId: null, ...limits, ...quiet },
   id('sup'),
-  { maxMonitors: 10 },
+  { maxMonitors: 10, notice: SILENT },
   4000,
 ).call
 const monitored = onAnswered(rung, id('sup'), fresh(id('unused')), 5000).call
@@ -112,6 +114,8 @@ function inShort({ call, orders }: Decision): string {
       case 'ring':
       case 'answer':
         return `${order.kind}:${order.legId}`
+      case 'play-tone':
+        return order.soundId
     }
   })
   const outcome = call.state.status === 'live' ? '' : ` ${call.state.outcome}`

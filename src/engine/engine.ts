@@ -35,7 +35,7 @@ export interface PlayOrder {
   readonly callId: CallId
   readonly soundId: SoundId
   readonly clip: Clip
-  /** Begins again at its end, until no row of the table names it any more; such a sound is never `played`. */
+  /** Begins again at its end without a gap, until no row of the table names it any more; such a sound is never `played`. */
   readonly repeats: boolean
 }
 
@@ -89,10 +89,15 @@ export interface Engine {
   setHearing(callId: CallId, hearing: Hearing): Promise<void>
   /**
    * Begins a sound, which is heard where the table in force says so. One that no row names does not begin, and one that a later table
-   * names nowhere is over; of neither there is an event. Resolves when it has begun.
+   * names nowhere is over; of neither there is an event. Resolves when it has begun. While a phone is on hold it goes on unheard.
+   * @throws Error when it is longer than ten minutes, or sixteen play in the call already.
    */
   play(order: PlayOrder): Promise<void>
-  /** Records what the tapes hear, from now to the end of the call's last leg; where nobody speaks it is silent. Resolves when it has begun. Once a call. */
+  /**
+   * Records what the tapes hear, from now to the end of the call's last leg; where nobody speaks it is silent. Resolves when it has begun. Once a call.
+   * @throws Error when the call is recorded already or has no phone yet that could be heard, there is another number of tapes, or the file
+   * is there already or cannot be made; nothing has changed then. A disk that fails later loses sound, never the call.
+   */
   record(order: RecordOrder): Promise<void>
   /**
    * Ends a leg: BYE, CANCEL, or a final response that says `cause` to an incoming caller. A caller who is let go as `failed` because the

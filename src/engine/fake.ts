@@ -7,7 +7,7 @@
 import assert from 'node:assert/strict'
 import type { Address } from '../domain/address.ts'
 import type { Hearing, Mouth } from '../domain/hearing.ts'
-import type { AccountId, CallId, LegId, SoundId } from '../domain/ids.ts'
+import type { AccountId, CallId, LegId, SoundId, TapeId } from '../domain/ids.ts'
 import { type EndCause, endOf, type LetGoCause } from '../domain/leg.ts'
 import type { DialOrder, Engine, EngineEvent, PlayOrder, RecordOrder } from './engine.ts'
 
@@ -45,7 +45,9 @@ export interface FakeEngine extends Engine {
   soundEnds(callId: CallId, soundId: SoundId): void
   /** Somebody calls in. */
   callIn(caller: FakeCaller): { readonly callId: CallId; readonly legId: LegId }
-  /** Who really hears whom now: one row for each answered leg. Empty for an unknown call. */
+  /** What is being recorded of a call; null for nothing. */
+  recording(callId: CallId): RecordOrder | null
+  /** Who really hears whom now: one row for each answered leg and each tape that records; sounds while they play. Empty for an unknown call. */
   ears(callId: CallId): Hearing
   /** The live legs, oldest first. */
   legs(): readonly FakeLeg[]
@@ -67,7 +69,7 @@ export interface FakeEngineOptions {
 }
 
 export function makeFakeEngine({ newId }: FakeEngineOptions): FakeEngine {
-  const fake: Fake = { orders: [], legs: new Map(), tables: new Map(), sounds: new Map(), failures: new Map(), report: null }
+  const fake: Fake = { orders: [], legs: new Map(), tables: new Map(), sounds: new Map(), recordings: new Map(), failures: new Map(), report: null }
   return { ...engineOf(fake), ...handsOf(fake, newId) }
 }
 
@@ -78,6 +80,7 @@ interface Fake {
   readonly tables: Map<CallId, Hearing>
   /** What plays, by call. */
   readonly sounds: Map<CallId, Set<SoundId>>
+  readonly recordings: Map<CallId, RecordOrder>
   readonly failures: Map<FakeOrder['kind'], Error>
   report: ((event: EngineEvent) => void) | null
 }
@@ -121,6 +124,12 @@ function engineOf(fake: Fake): Engine {
     },
     async record(order) {
       take(fake, { kind: 'record', ...order })
+      const { callId, tapes } = order
+      if (![...legs.values()].some((leg) => leg.callId === callId)) return
+      if (tapes.length < 1 || tapes.length > 2 || new Set(tapes).size !== tapes.length)
+        throw new Error('a recording has one tape or two different ones')
+      if (fake.recordings.has(callId)) throw new Error('this call is recorded already')
+      fake.recordings.set(callId, order)
     },
     async hangUp(callId, legId, cause) {
       take(fake, { kind: 'hang-up', callId, legId, cause })
@@ -163,11 +172,14 @@ function handsOf(fake: Fake, newId: () => string): Omit<FakeEngine, keyof Engine
       emit(fake, { kind: 'incoming', callId, legId, accountId, from, dialled, source })
       return { callId, legId }
     },
+    recording: (callId) => fake.recordings.get(callId) ?? null,
     ears: (callId) =>
-      earsOf(
-        [...legs.values()].filter((leg) => leg.callId === callId),
-        tables.get(callId),
-      ),
+      earsOf({
+        legs: [...legs.values()].filter((leg) => leg.callId === callId),
+        table: tables.get(callId),
+        sounds: fake.sounds.get(callId) ?? new Set(),
+        tapes: fake.recordings.get(callId)?.tapes ?? [],
+      }),
     legs: () => [...legs.values()],
     failNext: (kind, error) => void failures.set(kind, error),
   }
@@ -200,15 +212,24 @@ function answer(fake: Fake, leg: FakeLeg): void {
 
 function end(fake: Fake, { callId, legId }: FakeLeg, cause: EndCause): void {
   fake.legs.delete(legId)
-  if (![...fake.legs.values()].some((other) => other.callId === callId)) for (const known of [fake.tables, fake.sounds]) known.delete(callId)
+  if (![...fake.legs.values()].some((other) => other.callId === callId))
+    for (const known of [fake.tables, fake.sounds, fake.recordings]) known.delete(callId)
   emit(fake, { kind: 'ended', callId, legId, cause })
 }
 
 const isNamed = (table: Hearing | undefined, soundId: SoundId): boolean => [...(table?.values() ?? [])].some((row) => row.includes(soundId))
 
-/** The table, cut down to the legs that are answered; a leg without a row is silent both ways. */
-function earsOf(legs: readonly FakeLeg[], table: Hearing | undefined): Hearing {
+interface Present {
+  readonly legs: readonly FakeLeg[]
+  readonly table: Hearing | undefined
+  readonly sounds: ReadonlySet<SoundId>
+  readonly tapes: readonly TapeId[]
+}
+
+/** The table, cut down to the legs that are answered and the sounds that play; a leg without a row is silent both ways. */
+function earsOf({ legs, table, sounds, tapes }: Present): Hearing {
   const present = legs.filter((leg) => leg.status === 'answered').map((leg) => leg.legId)
-  const speaks = (mouth: Mouth): boolean => present.some((legId) => legId === mouth) && table?.has(mouth as LegId) === true
-  return new Map(present.map((ear) => [ear, (table?.get(ear) ?? []).filter(speaks)]))
+  const isPlaying = (mouth: Mouth): boolean => [...sounds].some((soundId) => soundId === mouth)
+  const speaks = (mouth: Mouth): boolean => isPlaying(mouth) || (present.some((legId) => legId === mouth) && table?.has(mouth as LegId) === true)
+  return new Map([...present, ...tapes].map((ear) => [ear, (table?.get(ear) ?? []).filter(speaks)]))
 }

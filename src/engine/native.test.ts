@@ -1,142 +1,16 @@
-/** The native engine passes the suite of all engines, with phones of ours registered at it over loopback. */
+/** The native engine passes the suite of all engines (its sounds and tapes in `native-sounds.test.ts`), and more: what is its own. */
 import assert from 'node:assert/strict'
-import { createHash, randomBytes, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { describe, it } from 'node:test'
-import type { Address } from '../domain/address.ts'
-import type { AccountId } from '../domain/ids.ts'
+import type { TapeId } from '../domain/ids.ts'
 import { SILENCE } from '../media/g711.ts'
 import { tonePayload } from '../media/tone.ts'
-import { type Captured, verdict } from '../phone/ear.ts'
-import { makePhone, type Phone, type PhoneOptions, type Session } from '../phone/phone.ts'
-import { makeMediaPlane } from './native/media/media-thread.ts'
-import { makeNativeEngine, type NativeEngine } from './native/native-engine.ts'
-import { type Actor, ALL_TONES, type Display, type Party, playScene, type Rig, TONES, until } from './scene.ts'
-import { engineSuite } from './suite.ts'
+import type { Captured } from '../phone/ear.ts'
+import { ALIKE, capturedBy, makeRig } from './native-rig.test.ts'
+import { type Actor, playScene, type Rig, TONES, until } from './scene.ts'
+import { callTests, engineSuite } from './suite.ts'
 
-const HOST = '127.0.0.1'
-const ACCOUNT = 'earshot' as AccountId
-const CALLER_ID = '+918047112233' as Address
-const PASSWORD = 'open sesame'
-const PHONES = 10
-
-/** How the phones of one rig speak; the n-th phone takes the n-th way, round and round. */
-type Way = Pick<PhoneOptions, 'law' | 'transport' | 'ptimeMs' | 'capturePackets'>
-type Ways = readonly Way[]
-
-const ALIKE: Ways = [{ law: 'pcmu', transport: 'udp', ptimeMs: 20 }]
-const MIXED: Ways = [
-  { law: 'pcmu', transport: 'tcp', ptimeMs: 20 },
-  { law: 'pcma', transport: 'udp', ptimeMs: 30 },
-  { law: 'pcma', transport: 'tcp', ptimeMs: 10 },
-]
-
-const silent = { info() {}, warn() {}, error() {}, debug() {} }
-
-function makeRig(ways: Ways, workerFile?: URL): Rig {
-  const names = Array.from({ length: PHONES }, (_, index) => `phone${index}`)
-  const engine = makeNativeEngine({
-    sip: { host: HOST, port: 0 },
-    rtp: { host: HOST },
-    accounts: [{ id: ACCOUNT, agents: names.map((name) => ({ name, password: PASSWORD })), numbers: [] }],
-    trunks: [],
-    media: makeMediaPlane({ host: HOST, portMin: 20_000, portMax: 29_999, ...(workerFile && { workerFile }) }),
-    parseNumber: (text) => (/^\+\d{7,15}$/.test(text) ? (text as Address) : null),
-    newId: () => randomUUID().replaceAll('-', ''),
-    token: () => BigInt(`0x${randomBytes(12).toString('hex')}`).toString(36),
-    hash: (algorithm, text) => createHash(algorithm).update(text).digest('hex'),
-    now: Date.now,
-    log: silent,
-  })
-  const phones: Phone[] = []
-  return {
-    engine,
-    accountId: ACCOUNT,
-    callerId: CALLER_ID,
-    nowhere: `client:${names.at(-1)}` as Address,
-    // Half of the window that an ear looks at must be new, and the machine may be busy.
-    settleMs: 1_500,
-    async party({ hz }) {
-      const way = ways[phones.length % ways.length]
-      const name = names[phones.length]
-      assert(way && name && phones.length < PHONES - 1, 'a rig has nine phones')
-      const phone = makePhone({
-        name,
-        password: PASSWORD,
-        server: { host: HOST, port: engine.sipPort() },
-        ...way,
-        toneHz: hz,
-        behaviour: { answer: 'manual', answerAfterMs: 0 },
-      })
-      phones.push(phone)
-      await phone.start()
-      await phone.register()
-      return makeParty(engine, phone, hz)
-    },
-    async close() {
-      await Promise.all(phones.map((phone) => phone.stop()))
-    },
-  }
-}
-
-/** The raw packets that a party received; parties of this file are made by `makeParty`. */
-const captures = new WeakMap<Party, () => readonly Captured[]>()
-const capturedBy = ({ party }: Actor): readonly Captured[] => captures.get(party)?.() ?? []
-
-function makeParty(engine: NativeEngine, phone: Phone, hz: number): Party {
-  const session = (): Session => {
-    const current = phone.current()
-    assert(current, 'this phone has no call')
-    return current
-  }
-  const party: Party = {
-    address: `client:${phone.name}` as Address,
-    hz,
-    async callsIn() {
-      await phone.call(`sip:${CALLER_ID}@${HOST}:${engine.sipPort()}`)
-    },
-    async answers() {
-      await until('it rings', () => phone.current()?.state === 'ringing')
-      session().answer()
-    },
-    async refuses() {
-      session().reject()
-    },
-    async hangsUp() {
-      session().hangUp()
-    },
-    holds: () => session().hold(),
-    resumes: () => session().resume(),
-    async goesSilent(silent) {
-      session().mute(silent)
-    },
-    display: () => displayOf(phone.current()),
-    async hears() {
-      const levels = [...session().heard(ALL_TONES)]
-      const those = (said: ReturnType<typeof verdict>) => levels.filter(([, level]) => verdict(level) === said).map(([tone]) => tone)
-      return { heard: those('heard'), unclear: those('unclear') }
-    },
-    everHeard: async () => session().everHeard(ALL_TONES),
-  }
-  captures.set(party, () => session().received().captured)
-  return party
-}
-
-function displayOf(session: Session | null): Display {
-  if (session === null) return 'idle'
-  switch (session.state) {
-    case 'calling':
-      return 'calling'
-    case 'ringing':
-      return session.direction === 'in' ? 'ringing' : 'calling'
-    case 'established':
-      return 'talking'
-    case 'ended':
-      return session.end?.cause ?? 'failed'
-  }
-}
-
-engineSuite('the native engine', async () => makeRig(ALIKE))
-engineSuite('the native engine between laws, transports and packet times', async () => makeRig(MIXED))
+engineSuite('the native engine', async () => makeRig(ALIKE), [], callTests())
 
 describe('the native engine when the thread of its sound dies', () => {
   /** The real worker, which dies when it is told to. */
@@ -189,7 +63,7 @@ describe('the native engine does not disturb the conversation', () => {
     }
   }
 
-  it("[C25] a supervisor who joins, listens and leaves changes no packet of the conversation; one who whispers none of the customer's", async () => {
+  it("[C25] a recording, and a supervisor who joins, listens and leaves, change no packet of the conversation; one who whispers none of the customer's", async () => {
     await playScene(
       async () => makeRig([{ law: 'pcmu', transport: 'udp', ptimeMs: 20, capturePackets: 3_000 }]),
       async (scene) => {
@@ -204,6 +78,8 @@ describe('the native engine does not disturb the conversation', () => {
           await until('packets come', () => sofar(customer) >= goal && sofar(agent) >= goal)
         }
         await grown(30)
+        await scene.alsoHear(['tape-left' as TapeId, [agent.legId]], ['tape-right' as TapeId, [customer.legId, agent.legId]])
+        await scene.record('tape-left' as TapeId, 'tape-right' as TapeId)
         const coach = await scene.join('listen', agent, TONES.coach)
         await grown(50)
         const ofListening = capturedBy(agent)

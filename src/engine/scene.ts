@@ -8,10 +8,10 @@ import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Address } from '../domain/address.ts'
 import { newLeg } from '../domain/commands.ts'
-import { hearing } from '../domain/hearing.ts'
-import type { AccountId, CallId, LegId } from '../domain/ids.ts'
-import type { EndCause, Leg, Mode, Origin } from '../domain/leg.ts'
-import type { DialOrder, Engine, LegEvent } from './engine.ts'
+import { type Ear, hearing, type Mouth } from '../domain/hearing.ts'
+import type { AccountId, CallId, LegId, SoundId, TapeId } from '../domain/ids.ts'
+import { type EndCause, type Leg, type Mode, type Origin, UNEXPLAINED } from '../domain/leg.ts'
+import type { Clip, DialOrder, Engine, LegEvent } from './engine.ts'
 
 /** What one ear hears at this moment, Hz. `unclear`: a tone too weak to be meant and too loud to be nothing. */
 export interface Heard {
@@ -45,6 +45,12 @@ export interface Party {
   everHeard(): Promise<readonly number[]>
 }
 
+/** A recording, as far as it goes, and by channel what its newest sound has. */
+export interface Taped {
+  readonly ms: number
+  readonly newest: readonly Heard[]
+}
+
 export interface Rig {
   /** Not started yet; the scene starts and stops it. */
   readonly engine: Engine
@@ -57,15 +63,25 @@ export interface Rig {
   readonly settleMs: number
   /** A new phone, reachable and able to call in. Asked for after the engine started. */
   party(options: { readonly hz: number }): Promise<Party>
+  /** A tone, as loud as the parties. */
+  clip(options: { readonly hz: number; readonly ms: number }): Clip
+  /** A folder for recordings, as an absolute path. */
+  readonly folder: string
+  /** What is in the file of a recording at this moment. @throws when it cannot be read. */
+  tape(file: string): Promise<Taped>
+  /** By channel, every tone of the suite of which there is a trace. */
+  everTaped(file: string): Promise<readonly (readonly number[])[]>
   close(): Promise<void>
 }
 
 /** The tones of the cast, Hz: no one a harmonic of another, none near a difference of two. */
-export const TONES = { agent: 440, customer: 700, coach: 1010, second: 1330, late: 1730 } as const
+export const TONES = { agent: 440, customer: 700, coach: 1010, second: 1330, late: 1730, chime: 2130, music: 2390 } as const
 export const ALL_TONES: readonly number[] = Object.values(TONES)
 
 /** How long anything that must happen may take, ms. */
 export const PATIENCE_MS = 5_000
+/** How far the file of a recording may be behind, besides what an ear needs; ms. */
+export const TAPE_LAG_MS = 3_000
 const POLL_MS = 10
 
 /** Resolves when `holds` is true. @throws with `what` when patience ends. */
@@ -82,11 +98,24 @@ export interface Actor {
   readonly legId: LegId
 }
 
+/** Mouths for the rows of ears. */
+export type Rows = readonly (readonly [Ear, readonly Mouth[]])[]
+
 export interface Scene {
   readonly rig: Rig
   readonly engine: Engine
   readonly callId: CallId
   readonly events: readonly LegEvent[]
+  /** The sounds that came to their end, in order. */
+  readonly played: readonly SoundId[]
+  /** Rows beside those that the modes make, in every table from here on; in force when this resolves. */
+  alsoHear(...rows: Rows): Promise<void>
+  /** Plays a tone of `ms`, or of that again and again. Who hears it is said before, by `alsoHear`. */
+  play(soundId: SoundId, hz: number, ms: number, repeats?: boolean): Promise<void>
+  /** Records this call on these tapes, and says where. */
+  record(...tapes: readonly TapeId[]): Promise<string>
+  /** Each channel of the recording must soon have exactly those tones in its newest sound. */
+  tapeHears(file: string, channels: readonly (readonly number[])[], why?: string): Promise<void>
   /** Dials an address, for this call unless another is named. */
   dial(to: Address, callId?: CallId, legKind?: DialOrder['legKind']): Promise<LegId>
   /** Dials a party; the leg rings when this resolves. */
@@ -114,32 +143,31 @@ export interface Scene {
 export async function playScene(makeRig: () => Promise<Rig>, play: (scene: Scene) => Promise<void>): Promise<void> {
   const rig = await makeRig()
   const events: LegEvent[] = []
+  const played: SoundId[] = []
   const dialled: LegId[] = []
   try {
-    await rig.engine.start((event) => void (event.kind !== 'played' && events.push(event)))
+    await rig.engine.start((event) => void (event.kind === 'played' ? played.push(event.soundId) : events.push(event)))
     try {
-      await play(makeScene(rig, events, dialled))
+      await play(makeScene(rig, events, dialled, played))
     } finally {
       await rig.engine.stop()
     }
     checkEveryLeg(events, dialled)
+    assert.equal(new Set(played).size, played.length, `a sound comes to its end once: ${played.join(', ')}`)
   } finally {
     await rig.close()
   }
 }
 
-function makeScene(rig: Rig, events: readonly LegEvent[], dialled: LegId[]): Scene {
+function makeScene(rig: Rig, events: readonly LegEvent[], dialled: LegId[], played: readonly SoundId[]): Scene {
   const { engine } = rig
   const callId = freshId() as CallId
   const legs = new Map<LegId, Leg>()
-  const change = (legId: LegId, changed: Partial<Leg>): void => {
-    const leg = legs.get(legId)
-    if (leg) legs.set(legId, { ...leg, ...changed })
-  }
+  const change = (legId: LegId, changed: Partial<Leg>): void => changeIn(legs, legId, changed)
   const eventsOf = (legId: LegId) => events.filter((event) => event.legId === legId)
-  const happened = (legId: LegId, kind: LegEvent['kind']) =>
-    until(`${kind} of ${legId}`, () => eventsOf(legId).some((event) => event.kind === kind))
-  const applyTable = () => engine.setHearing(callId, hearing([...legs.values()]))
+  const happened = (legId: LegId, kind: LegEvent['kind']) => until(`${kind} of ${legId}`, () => eventsOf(legId).some((event) => event.kind === kind))
+  let extra: Rows = []
+  const applyTable = () => engine.setHearing(callId, merged(hearing([...legs.values()]), extra))
   const setMode = ({ legId }: Actor, mode: Mode): void => {
     const monitoring = legs.get(legId)?.monitoring
     assert(monitoring, 'only a supervisor has a mode')
@@ -155,7 +183,7 @@ function makeScene(rig: Rig, events: readonly LegEvent[], dialled: LegId[]): Sce
     const party = await rig.party({ hz })
     const legId = await dial(party.address, callId, monitoring ? 'monitor' : 'conversation')
     const born = newLeg({ id: legId, address: party.address, origin, now: 0, ringMs: PATIENCE_MS, limitMs: PATIENCE_MS })
-    legs.set(legId, monitoring ? { ...born, monitoring: { mode: monitoring.mode, targetLegId: monitoring.target.legId } } : born)
+    legs.set(legId, monitoring ? { ...born, monitoring: { mode: monitoring.mode, targetLegId: monitoring.target.legId, since: null, ...UNEXPLAINED } } : born)
     await until('the phone rings', () => party.display() === 'ringing')
     await happened(legId, 'ringing')
     return { party, legId }
@@ -166,7 +194,12 @@ function makeScene(rig: Rig, events: readonly LegEvent[], dialled: LegId[]): Sce
     change(legId, { state: { status: 'answered', answeredAt: 0, memory: null } })
   }
   return {
-    ...{ rig, engine, callId, events, dial, ring, pickUp, applyTable, setMode, eventsOf },
+    ...{ rig, engine, callId, events, played, dial, ring, pickUp, applyTable, setMode, eventsOf },
+    ...soundOf(rig, callId),
+    async alsoHear(...rows) {
+      extra = rows
+      await applyTable()
+    },
     async conversation() {
       const agent = await ring(TONES.agent, 'outbound')
       await pickUp(agent)
@@ -194,6 +227,37 @@ function makeScene(rig: Rig, events: readonly LegEvent[], dialled: LegId[]): Sce
     },
     hear: (ears, why = '') => hearWithin(rig.settleMs, ears, why),
   }
+}
+
+function changeIn(legs: Map<LegId, Leg>, legId: LegId, changed: Partial<Leg>): void {
+  const leg = legs.get(legId)
+  if (leg) legs.set(legId, { ...leg, ...changed })
+}
+
+/** What a scene does with sounds and tapes. */
+function soundOf(rig: Rig, callId: CallId): Pick<Scene, 'play' | 'record' | 'tapeHears'> {
+  return {
+    play: (soundId, hz, ms, repeats = false) => rig.engine.play({ callId, soundId, clip: rig.clip({ hz, ms }), repeats }),
+    async record(...tapes) {
+      const file = `${rig.folder}/${freshId()}.wav`
+      await rig.engine.record({ callId, file, tapes })
+      return file
+    },
+    tapeHears: (file, channels, why = '') => tapeHasWithin(rig, file, channels, why),
+  }
+}
+
+const merged = (table: ReadonlyMap<Ear, readonly Mouth[]>, rows: Rows): ReadonlyMap<Ear, readonly Mouth[]> =>
+  rows.reduce((all, [ear, mouths]) => new Map(all).set(ear, [...(all.get(ear) ?? []), ...mouths]), table)
+
+async function tapeHasWithin({ settleMs, tape }: Rig, file: string, channels: readonly (readonly number[])[], why: string): Promise<void> {
+  const wanted = channels.map((tones) => say({ heard: tones, unclear: [] })).join(' | ')
+  let found = ''
+  const agrees = async () => {
+    found = (await tape(file)).newest.map(say).join(' | ')
+    return found === wanted
+  }
+  await until('the tape agrees', agrees, settleMs + TAPE_LAG_MS).catch(() => assert.fail(`${why} the tape should have ${wanted}, has ${found}`))
 }
 
 async function hearWithin(settleMs: number, ears: readonly (readonly [Actor, readonly number[]])[], why: string): Promise<void> {

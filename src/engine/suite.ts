@@ -11,6 +11,7 @@ import { MODES, type Mode } from '../domain/leg.ts'
 import { hearMode, type Titled, trio } from './cast.ts'
 import { playScene, type Rig, TONES } from './scene.ts'
 import { LEG_TESTS } from './suite-legs.ts'
+import { SOUND_TESTS } from './suite-sounds.ts'
 
 export interface Deviation {
   /** The title of the test that this engine does not pass. */
@@ -19,9 +20,8 @@ export interface Deviation {
 }
 const { agent: AGENT, customer: CUSTOMER, coach: COACH, second: SECOND } = TONES
 
-/** Registers the suite for one engine with node:test. `makeRig` is called once a test. */
-export function engineSuite(name: string, makeRig: () => Promise<Rig>, deviations: readonly Deviation[] = []): void {
-  const tests = suiteTests()
+/** Registers the suite, or one part of it, for one engine with node:test. `makeRig` is called once a test. */
+export function engineSuite(name: string, makeRig: () => Promise<Rig>, deviations: readonly Deviation[] = [], tests = suiteTests()): void {
   describe(`${name} keeps the promises of an engine`, () => {
     for (const [title, play] of tests) {
       const deviation = deviations.find((listed) => listed.test === title)
@@ -37,7 +37,10 @@ export function engineSuite(name: string, makeRig: () => Promise<Rig>, deviation
 }
 
 /** The suite itself, for a test that it finds what it is there to find. */
-export const suiteTests = (): readonly Titled[] => [...HEARING, ...CHANGES, ...LEG_TESTS]
+export const suiteTests = (): readonly Titled[] => [...callTests(), ...soundTests()]
+/** Its two parts: an engine whose phones take their time plays them in files of their own. */
+export const callTests = (): readonly Titled[] => [...HEARING, ...CHANGES, ...LEG_TESTS]
+export const soundTests = (): readonly Titled[] => SOUND_TESTS
 
 const HEARING: readonly Titled[] = [
   [

@@ -56,7 +56,7 @@ for (const kind of testServers()) {
         },
         async add(createdAt: number): Promise<string> {
           const call = sampleCall({ accountId, createdAt })
-          await saveCall(sql, { call, node: 'node-1', callbacks: [], idempotency: null })
+          await saveCall(sql, { call, node: 'node-1', callbacks: [], evidence: [], idempotency: null })
           return call.id
         },
         close: () => app.close(),

@@ -13,7 +13,7 @@ import { addMonitor, changeMode, connect, hangUp } from '../domain/commands.ts'
 import { DomainError, type DomainErrorCode } from '../domain/errors.ts'
 import { incoming, onAnswered, onEnded } from '../domain/events.ts'
 import type { AccountId, CallId, KeyId, LegId } from '../domain/ids.ts'
-import type { EndCause } from '../domain/leg.ts'
+import { type EndCause, MODES } from '../domain/leg.ts'
 import { type Address, clientName } from '../domain/address.ts'
 
 export interface FakeControl extends Control {
@@ -32,8 +32,10 @@ export const NO_KEYS: KeyDesk = { create: noKey, list: async () => [], find: noK
 /** Numbers that begin with this may not be dialled. */
 const FORBIDDEN_PREFIX = '+1900'
 const MAX_MONITORS = 10
+const SILENT: Account['notice'] = { to: 'nobody', atEntry: true, everySeconds: 15, modes: MODES }
 const RING_MS = 30_000
 const LIMIT_MS = 14_400_000
+const MONITORS = { maxMonitors: MAX_MONITORS, notice: SILENT }
 
 export function makeFakeControl(now: () => number): FakeControl {
   const calls = new Map<CallId, Call>()
@@ -66,18 +68,18 @@ export function makeFakeControl(now: () => number): FakeControl {
         return keep(connect(command, ids, now()).call)
       })
     },
-    async createMonitorLeg(accountId, callId, command, idempotency) {
+    async createMonitorLeg(accountId, callId, command, idempotency, why) {
       asked.push('createMonitorLeg')
       const call = find(accountId, callId, 'call-not-in-progress')
       if (command.phone.startsWith(FORBIDDEN_PREFIX)) throw new DomainError('destination-not-allowed')
       return once(idempotency, () => {
         const legId = newId() as LegId
-        return legOf(keep(addMonitor(call, command, legId, { maxMonitors: MAX_MONITORS }, now()).call), legId)
+        return legOf(keep(addMonitor(call, command, legId, { ...MONITORS, ...(why ? { why } : {}) }, now()).call), legId)
       })
     },
-    async changeMode(accountId, callId, legId, mode) {
+    async changeMode(accountId, callId, legId, mode, why) {
       asked.push('changeMode')
-      return legOf(keep(changeMode(find(accountId, callId, 'call-not-in-progress'), legId, mode, now()).call), legId)
+      return legOf(keep(changeMode(find(accountId, callId, 'call-not-in-progress'), legId, mode, now(), why).call), legId)
     },
     async hangUp(accountId, callId, legId) {
       asked.push('hangUp')
@@ -88,13 +90,12 @@ export function makeFakeControl(now: () => number): FakeControl {
       assertInProgress(call)
       return call
     },
-    async call(accountId, callId) {
-      return find(accountId, callId, 'call-not-found')
-    },
+    call: async (accountId, callId) => find(accountId, callId, 'call-not-found'),
     async calls(accountId, query, reach) {
       asked.push('calls')
       return pageOf(reachable(calls.values(), accountId, reach), query)
     },
+    audit: async () => ({ entries: [], hasPrevious: false, hasNext: false }),
     callIn(accountId, from, dialled, agent) {
       const ids = { callId: newId() as CallId, callerLegId: newId() as LegId, dialledLegId: newId() as LegId }
       const parties = { accountId, from, dialled, source: 'trunk', destination: agent, callerId: from, agentIs: 'dialled' } as const
@@ -127,7 +128,7 @@ export function noCallbacks(asked: string[]): CallbackDesk {
   }
 }
 
-const accountOf = (id: AccountId): Account => ({ id, timeZone: 'UTC', numbers: [], agents: [], maxMonitors: MAX_MONITORS })
+const accountOf = (id: AccountId): Account => ({ id, timeZone: 'UTC', numbers: [], agents: [], maxMonitors: MAX_MONITORS, notice: SILENT })
 
 /** As the store has it in SQL. */
 function reachable(calls: Iterable<Call>, accountId: AccountId, reach: readonly Address[] | null): readonly Call[] {

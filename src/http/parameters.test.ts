@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import type { LightMyRequestResponse } from 'fastify'
 import { addressIn } from '../contract/numbers.ts'
 import { cursorOf } from '../contract/schemas/call-list.ts'
+import { DATE_PATTERN } from '../contract/schemas/parameter.ts'
 import { type JsonSchema, jsonSchemaOf } from '../contract/schemas/description.ts'
 import { SCOPES } from '../domain/account/rights.ts'
 import type { AccountId, CallId, KeyId } from '../domain/ids.ts'
@@ -57,14 +58,15 @@ const SPECIAL: Readonly<Record<string, fc.Arbitrary<Value>>> = {
     fc.tuple(date, date).map(([from, to]) => `gte:${from};lte:${to}`),
     date.map((one) => `lte:${one}`),
   ),
-  ExpiresAt: date,
   Before: fc.nat().map((createdAt) => cursorOf({ createdAt, id: 'abc' as CallId })),
   After: fc.nat().map((createdAt) => cursorOf({ createdAt, id: 'abc' as CallId })),
 }
 
 function good(name: string, schema: JsonSchema): fc.Arbitrary<Value> {
+  if (schema.pattern === `^${DATE_PATTERN}$`) return date
   const special = SPECIAL[name]
-  if (special) return special
+  // Places in other lists than that of calls are no cursors: their pattern says all.
+  if (special && (name === 'DateCreated' || schema.pattern === undefined)) return special
   const known = words(schema)
   if (schema.type === 'array') {
     const spelled = EXACT.includes(name) ? fc.constant<string> : anyCase

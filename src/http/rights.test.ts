@@ -61,6 +61,7 @@ const ROWS: readonly Row[] = [
   { route: 'POST /Callbacks/:callbackSid/Replay', scope: 'accounts.admin', status: 404 },
   { route: 'GET /CallbackSecret', scope: 'accounts.admin' },
   { route: 'POST /CallbackSecret/Rotate', scope: 'accounts.admin' },
+  { route: 'GET /Audit', scope: 'accounts.admin' },
   { route: 'POST /Keys', scope: 'accounts.admin', body: { Scopes: 'accounts.admin' } },
   { route: 'GET /Keys', scope: 'accounts.admin' },
   { route: 'GET /Keys/:keySid', scope: 'accounts.admin' },

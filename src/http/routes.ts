@@ -5,10 +5,11 @@
  */
 import { graceIn, keyCommand, keyIdIn, keyList, keyResource } from '../contract/access/keys.ts'
 import { callList, callQueryIn } from '../contract/call-list.ts'
-import { callbackIdIn, callbackList, callbackQueryIn, callbackResource, receiverIn, replayResource } from '../contract/callback-log.ts'
+import { callbackIdIn, callbackList, callbackQueryIn, callbackResource, receiverIn, replayResource } from '../contract/lists/callback-log.ts'
 import { keepMsIn, secretResource } from '../contract/access/callback-secret.ts'
 import { type Fields, lastValue } from '../contract/fields.ts'
-import { callIdIn, connectCommand, legAction, legIdIn, monitorCommand } from '../contract/requests.ts'
+import { auditList, auditQueryIn } from '../contract/lists/audit-list.ts'
+import { callIdIn, connectCommand, legAction, legIdIn, monitorCommand, reasonCodeIn } from '../contract/requests.ts'
 import { activeLegs, allLegs, callResource, legResource } from '../contract/resources.ts'
 import type { Format, WireObject } from '../contract/xml.ts'
 import type { Api } from '../control/api.ts'
@@ -24,6 +25,7 @@ import { GET_CALLBACK, GET_CALLBACK_SECRET, LIST_CALLBACKS, REPLAY_CALLBACK, REP
 import { CREATE_KEY, GET_KEY, LIST_KEYS, REVOKE_KEY, ROTATE_KEY } from './operations/keys.ts'
 import { FOLLOW_EVENTS, GET_RECORDING } from './operations/media.ts'
 import type { DescribedRoute } from './operations/operation.ts'
+import { LIST_AUDIT } from './operations/audit.ts'
 import { ACT_ON_LEG, CONNECT_CALL, CREATE_MONITOR_LEG, GET_CALL, LIST_ACTIVE_LEGS, LIST_CALLS, LIST_LEGS } from './operations/calls.ts'
 
 /** One request, authenticated and parsed. */
@@ -112,7 +114,8 @@ export const ROUTES: readonly ApiRoute[] = [
     scope: MODE_SCOPES,
     answer: async (api, asked) => {
       const command = monitorCommand(asked.fields)
-      const { call, leg } = await api.createMonitorLeg(asked.who, callId(asked, 'call-not-in-progress'), command, asked.idempotency)
+      const reason = reasonCodeIn(asked.fields)
+      const { call, leg } = await api.createMonitorLeg(asked.who, callId(asked, 'call-not-in-progress'), command, asked.idempotency, reason)
       return legResource(call, leg, 'created', asked)
     },
   },
@@ -181,6 +184,16 @@ export const ROUTES: readonly ApiRoute[] = [
     },
   },
   {
+    method: 'GET',
+    path: '/Audit',
+    says: LIST_AUDIT,
+    scope: 'accounts.admin',
+    answer: async (api, asked) => {
+      const query = auditQueryIn(asked.query, asked)
+      return auditList(await api.audit(asked.who, query), query, asked)
+    },
+  },
+  {
     method: 'POST',
     path: '/Keys',
     says: CREATE_KEY,
@@ -219,13 +232,14 @@ export const ROUTES: readonly ApiRoute[] = [
 
 async function actOnLeg(api: Api, asked: Asked): Promise<WireObject> {
   const action = legAction(asked.fields)
+  const reason = reasonCodeIn(asked.fields)
   const call = callId(asked, 'call-not-in-progress')
   const leg = legId(asked)
   if (action === 'hangup') {
     const hungUp = await api.hangUp(asked.who, call, leg)
     return legResource(hungUp.call, hungUp.leg, 'hung-up', asked)
   }
-  const changed = await api.changeMode(asked.who, call, leg, action)
+  const changed = await api.changeMode(asked.who, call, leg, action, reason)
   return legResource(changed.call, changed.leg, 'changed', asked)
 }
 

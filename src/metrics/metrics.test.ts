@@ -6,7 +6,7 @@ import type { Call, Decision } from '../domain/call.ts'
 import { addMonitor, changeMode, connect } from '../domain/commands.ts'
 import { onAnswered, onEnded } from '../domain/events.ts'
 import type { AccountId, CallId, LegId } from '../domain/ids.ts'
-import type { EndCause, Mode } from '../domain/leg.ts'
+import { type EndCause, MODES, type Mode } from '../domain/leg.ts'
 import type { MediaCounters, MediaPlane } from '../engine/native/media-plane.ts'
 import { SAMPLED_LEGS } from './media.ts'
 import { makeMetrics, type Metrics, type MetricsOptions, type Sources } from './metrics.ts'
@@ -31,7 +31,7 @@ function rig(options: Partial<MetricsOptions> = {}): Rig {
   }
 }
 
-const account: Account = { id: 'acme' as AccountId, timeZone: 'UTC', numbers: [], agents: ['priya'], maxMonitors: 10 }
+const account: Account = { id: 'acme' as AccountId, timeZone: 'UTC', numbers: [], agents: ['priya'], maxMonitors: 10, notice: { to: 'nobody', atEntry: true, everySeconds: 15, modes: MODES } }
 const id = (name: string): LegId => name as LegId
 const listen = {
   mode: 'listen' as Mode,

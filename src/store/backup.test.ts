@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import fc from 'fast-check'
-import { openTestDatabase, type TestDatabase, testServers } from '../../test/database.ts'
+import { openTestDatabase, silent, type TestDatabase, testServers } from '../../test/database.ts'
 import { ACCOUNT, anyCall, sampleCall, sampleCallback, T0 } from '../../test/sample-calls.ts'
 import { BackupRefused, restoreBackup, writeBackup } from './backup.ts'
 import { saveCall } from './calls.ts'
-import type { Database } from './database.ts'
+import { type Database, openDatabase } from './database.ts'
 import { beat } from './nodes.ts'
 import { claimCallbacks, settleCallbacks } from './outbox/delivery.ts'
 import { ensureSecrets } from './secrets.ts'
@@ -147,3 +151,44 @@ for (const server of testServers()) {
     })
   })
 }
+
+describe('PostgreSQL’s own ways', () => {
+  test('pg_dump and pg_restore', { skip: testServers().includes('oldest') ? false : 'PostgreSQL 15 is not installed' }, async () => {
+    const place = mkdtempSync(join(tmpdir(), 'earshot-dump-'))
+    const full = await openTestDatabase('oldest')
+    const { sql } = full.database
+    try {
+      await fill(full.database)
+      const tool = (name: string, ...args: readonly string[]): unknown => execFileSync(`/usr/lib/postgresql/15/bin/${name}`, args)
+      tool('pg_dump', '-Fc', '-f', join(place, 'dump'), full.url)
+      await sql.query('create database dumped')
+      const url = full.url.replace(/\/\w+$/, '/dumped')
+      tool('pg_restore', '-d', url, join(place, 'dump'))
+      const restored = await openDatabase({ data: url, log: silent })
+      assert.deepEqual(await lines(restored), await lines(full.database))
+      await restored.close()
+      await sql.query('drop database dumped with (force)')
+    } finally {
+      await full.close()
+      rmSync(place, { recursive: true, force: true })
+    }
+  })
+
+  test('a copy of the stopped folder, with its owners', async () => {
+    const place = mkdtempSync(join(tmpdir(), 'earshot-copy-'))
+    chmodSync(place, 0o711)
+    try {
+      const [original, copy] = [join(place, 'data'), join(place, 'copy')]
+      const database = await openDatabase({ data: original, log: silent })
+      await fill(database)
+      const all = await lines(database)
+      await database.close()
+      execFileSync('cp', ['-a', original, copy])
+      const again = await openDatabase({ data: copy, log: silent })
+      assert.deepEqual(await lines(again), all)
+      await again.close()
+    } finally {
+      rmSync(place, { recursive: true, force: true, maxRetries: 5 })
+    }
+  })
+})

@@ -97,7 +97,8 @@ async function tablesOf(sql: Sql): Promise<readonly Table[]> {
     `select relname as table,
        (select string_agg(quote_ident(attname), ', ' order by attnum) from pg_attribute
          where attrelid = pg_class.oid and attnum > 0 and not attisdropped and attgenerated = '') as columns,
-       (select min(attname) from pg_attribute where attrelid = pg_class.oid and attidentity <> '') as counter,
+       (select min(attname) from pg_attribute where attrelid = pg_class.oid and attnum > 0 and not attisdropped
+          and pg_get_serial_sequence(quote_ident(relname), attname) is not null) as counter,
        (select coalesce(json_agg(confrelid::regclass::text), '[]') from pg_constraint
          where conrelid = pg_class.oid and contype = 'f' and confrelid <> conrelid) as needs
      from pg_class where relkind = 'r' and relnamespace = current_schema()::regnamespace and relname <> all ($1) order by relname`,

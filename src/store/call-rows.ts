@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import type { Address } from '../domain/address.ts'
 import type { Call, CallState } from '../domain/call.ts'
-import type { AccountId, CallId, LegId } from '../domain/ids.ts'
-import type { CallbackContentType, CallbackEvent, EndCause, Leg, LegState, Mode, Subscription } from '../domain/leg.ts'
 import type { SoundState } from '../domain/sound.ts'
+import type { Tones } from '../domain/evidence/tones.ts'
+import type { AccountId, CallId, KeyId, LegId } from '../domain/ids.ts'
+import type { CallbackContentType, CallbackEvent, EndCause, Leg, LegState, Mode, Monitoring, Subscription } from '../domain/leg.ts'
 import { fromTimestamp, toTimestamp } from './json.ts'
 
 interface SubscriptionRow {
@@ -38,6 +39,7 @@ export interface CallRow extends SubscriptionRow {
   readonly status: CallState['status']
   readonly outcome: EndCause | null
   readonly ended_at: string | null
+  readonly tones: Tones | null
 }
 
 export interface LegRow extends SubscriptionRow {
@@ -48,6 +50,9 @@ export interface LegRow extends SubscriptionRow {
   readonly origin: Leg['origin']
   readonly mode: Mode | null
   readonly target_leg_id: string | null
+  readonly mode_by: string | null
+  readonly mode_reason: string | null
+  readonly mode_since: string | null
   readonly last_action: Leg['lastAction']
   readonly created_at: string
   readonly updated_at: string
@@ -87,6 +92,7 @@ export const CALL_COLUMNS: Readonly<Record<keyof CallRow, string>> = {
   status: 'text',
   outcome: 'text',
   ended_at: 'timestamptz',
+  tones: 'jsonb',
   ...SUBSCRIPTION_COLUMNS,
 }
 
@@ -98,6 +104,9 @@ export const LEG_COLUMNS: Readonly<Record<keyof LegRow, string>> = {
   origin: 'text',
   mode: 'text',
   target_leg_id: 'text',
+  mode_by: 'text',
+  mode_reason: 'text',
+  mode_since: 'timestamptz',
   last_action: 'text',
   created_at: 'timestamptz',
   updated_at: 'timestamptz',
@@ -134,6 +143,7 @@ export function callRow(call: Call, node: string): CallRow {
     status: state.status,
     outcome: state.status === 'live' ? null : state.outcome,
     ended_at: state.status === 'ended' ? toTimestamp(state.endedAt) : null,
+    tones: call.tones,
   }
 }
 
@@ -148,6 +158,9 @@ export function legRow(leg: Leg, callId: CallId, position: number): LegRow {
     origin: leg.origin,
     mode: monitoring?.mode ?? null,
     target_leg_id: monitoring?.targetLegId ?? null,
+    mode_by: monitoring?.by ?? null,
+    mode_reason: monitoring?.reasonCode ?? null,
+    mode_since: monitoring?.since == null ? null : toTimestamp(monitoring.since),
     last_action: leg.lastAction,
     created_at: toTimestamp(leg.createdAt),
     updated_at: toTimestamp(leg.updatedAt),
@@ -182,6 +195,7 @@ export function callOf(row: CallRow, legs: readonly LegRow[]): Call {
     state: callStateOf(row),
     sound: soundOf(row),
     retriesLeft: row.retries_left,
+    tones: row.tones,
     legs: legs.map(legOf),
   }
 }
@@ -191,7 +205,7 @@ function legOf(row: LegRow): Leg {
     id: row.id as LegId,
     address: row.address as Address,
     origin: row.origin,
-    monitoring: row.mode === null ? null : { mode: row.mode, targetLegId: present(row.target_leg_id) as LegId },
+    monitoring: monitoringOf(row),
     lastAction: row.last_action,
     createdAt: fromTimestamp(row.created_at),
     updatedAt: fromTimestamp(row.updated_at),
@@ -200,6 +214,17 @@ function legOf(row: LegRow): Leg {
     limitMs: row.limit_ms,
     subscription: subscriptionOf(row),
     customField: row.custom_field,
+  }
+}
+
+function monitoringOf(row: LegRow): Monitoring | null {
+  if (row.mode === null) return null
+  return {
+    mode: row.mode,
+    targetLegId: present(row.target_leg_id) as LegId,
+    by: row.mode_by as KeyId | null,
+    reasonCode: row.mode_reason,
+    since: row.mode_since === null ? null : fromTimestamp(row.mode_since),
   }
 }
 

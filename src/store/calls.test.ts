@@ -14,7 +14,7 @@ import type { Sql } from './database.ts'
 import { findIdempotency, IDEMPOTENCY_MS, type IdempotencyRecord, IdempotencyTaken } from './idempotency.ts'
 
 const NODE = 'node-1'
-const save = (call: Call, more: Partial<Parameters<typeof saveCall>[1]> = {}) => ({ call, node: NODE, callbacks: [], idempotency: null, ...more })
+const save = (call: Call, more: Partial<Parameters<typeof saveCall>[1]> = {}) => ({ call, node: NODE, callbacks: [], evidence: [], idempotency: null, ...more })
 
 const record = (call: Call, change: Partial<IdempotencyRecord> = {}): IdempotencyRecord => ({
   accountId: ACCOUNT,

@@ -9,6 +9,7 @@ import type { CallPage, CallQuery } from '../domain/call-query.ts'
 import type { AccountId, CallId } from '../domain/ids.ts'
 import { CALL_COLUMNS, type CallRow, callOf, callRow, LEG_COLUMNS, type LegRow, legRow } from './call-rows.ts'
 import type { Sql } from './database.ts'
+import { evidenceInsertion, evidenceValues, type NewEntry } from './evidence/entries.ts'
 import { type IdempotencyRecord, IdempotencyTaken } from './idempotency.ts'
 import { rowsJson, toTimestamp } from './json.ts'
 import { CALLBACK_CHANNEL, type CallbackRow, receiverOf } from './outbox/rows.ts'
@@ -16,9 +17,12 @@ import { CALLBACK_CHANNEL, type CallbackRow, receiverOf } from './outbox/rows.ts
 /** What is written with a call, in the same statement. */
 export interface Records {
   readonly callbacks: readonly CallbackRow[]
+  /** Entries of the audit log, in order. */
+  readonly evidence: readonly NewEntry[]
 }
 
-export interface CallSave extends Records {
+/** Records that are left out are none. */
+export interface CallSave extends Partial<Records> {
   readonly call: Call
   /** The node that carries the call. */
   readonly node: string
@@ -57,7 +61,8 @@ const SAVE = `
 with saved_call as (${insertion('call', CALL_COLUMNS, '$1')} ${overwriting('call', CALL_COLUMNS)}),
 saved_legs as (${insertion('leg', LEG_COLUMNS, '$2')} ${overwriting('leg', LEG_COLUMNS)}),
 enqueued as (${insertion('callback', CALLBACK_COLUMNS, '$3')} on conflict (id) do nothing),
-remembered as (${insertion('idempotency', IDEMPOTENCY_COLUMNS, '$4')})
+remembered as (${insertion('idempotency', IDEMPOTENCY_COLUMNS, '$4')}),
+proved as (${evidenceInsertion('$5')})
 select case when json_array_length($3::json) > 0 then pg_notify('${CALLBACK_CHANNEL}', '') end`
 
 function insertion(table: string, columns: Readonly<Record<string, string>>, parameter: string): string {
@@ -74,16 +79,17 @@ function overwriting(table: string, columns: Readonly<Record<string, string>>): 
 }
 
 /**
- * Writes the call, all its legs, the callbacks and the idempotency record in one atomic statement, and wakes the webhook worker. Twice is
- * as good as once.
+ * Writes the call, all its legs, the callbacks, the evidence and the idempotency record in one atomic statement, and wakes the webhook
+ * worker. Twice is as good as once.
  * @throws {IdempotencyTaken} when the key has been used meanwhile.
  */
-export async function saveCall(sql: Sql, { call, node, callbacks, idempotency }: CallSave): Promise<void> {
+export async function saveCall(sql: Sql, { call, node, callbacks = [], evidence = [], idempotency }: CallSave): Promise<void> {
   const values = [
     rowsJson([callRow(call, node)]),
     rowsJson(call.legs.map((leg, position) => legRow(leg, call.id, position))),
     rowsJson(callbacks.map(callbackValues)),
     rowsJson(idempotency === null ? [] : [idempotencyValues(idempotency)]),
+    rowsJson(evidence.map(evidenceValues)),
   ]
   try {
     await sql.query(SAVE, values, 'call-save')

@@ -48,16 +48,20 @@ export interface UpkeepOptions {
   /** Epoch ms. */
   readonly now: () => number
   readonly log: Log
+  /** What else is to be thrown away in the same turn. */
+  readonly purgeMore?: () => Promise<unknown>
 }
 
 /** Heartbeats and purges from now on; what fails is logged and tried again in its next turn. @returns What ends it. */
-export function keepUp({ sql, node, now, log }: UpkeepOptions): () => void {
+export function keepUp({ sql, node, now, log, purgeMore }: UpkeepOptions): () => void {
   const every = (periodMs: number, work: () => Promise<unknown>, complaint: string): NodeJS.Timeout =>
     setInterval(() => void work().catch((error: unknown) => log.error({ err: error }, complaint)), periodMs)
   const heartbeat = every(BEAT_MS, () => beat(sql, node, now()), 'the heartbeat could not be written')
   const housekeeping = every(PURGE_MS, () => purge(sql, now()), 'old rows could not be purged')
+  const more = purgeMore && every(PURGE_MS, purgeMore, 'personal data past its time could not be deleted')
   return () => {
     clearInterval(heartbeat)
     clearInterval(housekeeping)
+    clearInterval(more)
   }
 }

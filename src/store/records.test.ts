@@ -61,7 +61,7 @@ for (const server of testServers()) {
       const call = sampleCall()
       const [delivered, parked, pending] = [sampleCallback(), sampleCallback(), sampleCallback({ createdAt: T0 + 1 })]
       const idempotency = { accountId: ACCOUNT, key: 'k', fingerprint: 'f', callId: call.id, legId: null, answer: 1, createdAt: T0 }
-      await saveCall(sql, { call, node: 'n', callbacks: [delivered, parked, pending], idempotency })
+      await saveCall(sql, { call, node: 'n', callbacks: [delivered, parked, pending], evidence: [], idempotency })
       await claimCallbacks(sql, { node: 'n', now: T0, leaseMs: 1, limit: 10, perReceiver: 10, taken: new Map() })
       await settleCallbacks(sql, [
         { id: delivered.id, attempts: 1, settlement: { kind: 'delivered', status: 200 }, at: T0 },
@@ -113,7 +113,7 @@ for (const server of testServers()) {
       const call = sampleCall()
       for (let n = 0; n < 5; n++) {
         const idempotency = { accountId: ACCOUNT, key: `batch-${n}`, fingerprint: 'f', callId: call.id, legId: null, answer: 1, createdAt: T0 }
-        await saveCall(sql, { call, node: 'n', callbacks: [], idempotency })
+        await saveCall(sql, { call, node: 'n', callbacks: [], evidence: [], idempotency })
       }
       assert.equal(await purge(sql, T0 + IDEMPOTENCY_MS + 1, 2), 5)
       assert.equal(await purge(sql, T0 + IDEMPOTENCY_MS + 1, 2), 0)

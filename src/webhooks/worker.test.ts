@@ -103,7 +103,7 @@ for (const server of testServers()) {
     }
     const enqueue = async (...changes: readonly Partial<CallbackRow>[]): Promise<readonly CallbackRow[]> => {
       const callbacks = changes.map((change) => sampleCallback({ url: receiver.url, createdAt: clock, ...change }))
-      await saveCall(sql, { call: sampleCall(), node: 'n', callbacks, idempotency: null })
+      await saveCall(sql, { call: sampleCall(), node: 'n', callbacks, evidence: [], idempotency: null })
       return callbacks
     }
     const states = async (): Promise<Record<string, number>> => {

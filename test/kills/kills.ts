@@ -52,6 +52,8 @@ const LONGEST_WORK_MS = 1_500
 const STARTING_MS = 1_200
 /** A start on a machine that does much else; longer is a start that hangs. */
 const RESTART_MS = 180_000
+const PORT_TRIES = 60
+const PORT_AGAIN_MS = 500
 const DATABASE_KILLED_SHARE = 0.15
 /** Everything is delivered, with the retries of what was refused, after the last start. */
 const DELIVERY_MS = 120_000
@@ -117,7 +119,7 @@ async function oneRun(field: Field, register: () => Promise<void>): Promise<stri
   try {
     while (chance() < 0.25) await killInStart(field)
     const startedAt = performance.now()
-    await server.start()
+    await startAgain(server)
     const readyAt = Date.now()
     await register()
     release()
@@ -126,6 +128,20 @@ async function oneRun(field: Field, register: () => Promise<void>): Promise<stri
     release()
   }
   return point
+}
+
+/** While it is down, another program of this machine may be given one of its ports for a while. @throws Error when it cannot start for another reason. */
+async function startAgain(server: TestServer): Promise<void> {
+  for (let tries = PORT_TRIES; ; tries -= 1) {
+    const before = server.log().length
+    try {
+      return await server.start()
+    } catch (error) {
+      await server.end('SIGKILL')
+      if (tries === 0 || !server.log().slice(before).includes('in use by another program')) throw error
+      await sleep(PORT_AGAIN_MS)
+    }
+  }
 }
 
 /** Lets it work, and kills it. */
@@ -179,7 +195,7 @@ async function finish(field: Field): Promise<void> {
   const { server, receiver, ledger } = field
   receiver.accepts()
   await server.end('SIGKILL')
-  await server.start()
+  await startAgain(server)
   const pending = `select id from callback where state = 'pending'`
   await eventually('every callback is delivered', () => look(field, async (sql) => (await sql.query(pending)).length === 0), DELIVERY_MS).catch(
     (error: Error) => void field.violations.push(error.message),

@@ -10,6 +10,7 @@ const read = (path: string): string => readFileSync(join(root, path), 'utf8')
 
 const ON_ONE: Readonly<Record<string, string>> = {
   'src/store/embedded/server.test.ts': 'it is about the embedded server itself; its binaries are both',
+  'src/store/embedded/hold.test.ts': 'it is about the folder of the embedded server',
   'test/demo.test.ts': 'the demonstration always brings its own database',
   'src/cli.test.ts': 'commands that open no database, or find the one that they name away',
   'test/launcher.test.ts': 'how the process is started, before anything is opened',

@@ -1,11 +1,17 @@
 /** baresip, a phone that is not ours, as agent, customer and supervisor of the native engine; judged by what it recorded. */
 import assert from 'node:assert/strict'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { it } from 'node:test'
 import { newLeg } from '../../src/domain/commands.ts'
 import type { Address } from '../../src/domain/address.ts'
 import { hearing } from '../../src/domain/hearing.ts'
-import type { CallId, LegId } from '../../src/domain/ids.ts'
+import type { Ear, Mouth } from '../../src/domain/hearing.ts'
+import type { CallId, LegId, SoundId, TapeId } from '../../src/domain/ids.ts'
 import type { Leg, Mode } from '../../src/domain/leg.ts'
+import { channelOf, layoutOf } from '../../src/media/clips/wav.ts'
+import { powerDb, sine } from '../../src/media/tone.ts'
 import { type Baresip, type BaresipOptions, startBaresip } from './baresip.ts'
 import { freshId, HOST, NUMBER, type TestEngine, withEngine } from './native.ts'
 import { eventually } from '../eventually.ts'
@@ -14,7 +20,8 @@ import { describeWith } from './peers.ts'
 const AGENT_HZ = 440
 const CUSTOMER_HZ = 700
 const COACH_HZ = 1010
-const TONES = [AGENT_HZ, CUSTOMER_HZ, COACH_HZ]
+const CLIP_HZ = 2130
+const TONES = [AGENT_HZ, CUSTOMER_HZ, COACH_HZ, CLIP_HZ]
 const AGENTS = [
   { name: 'priya', password: 'pw-priya' },
   { name: 'boss', password: 'pw-boss' },
@@ -27,7 +34,7 @@ function legsOf(agent: LegId, customer: LegId, coach: LegId | null, mode: Mode):
     state: { status: 'answered', answeredAt: 0, memory: null },
   })
   const parties = [leg(agent, 'outbound'), leg(customer, 'outbound-dial')]
-  return coach === null ? parties : [...parties, { ...leg(coach, 'monitor'), monitoring: { mode, targetLegId: agent } }]
+  return coach === null ? parties : [...parties, { ...leg(coach, 'monitor'), monitoring: { mode, targetLegId: agent, since: null, by: null, reasonCode: null } }]
 }
 
 async function withBaresips(options: readonly BaresipOptions[], play: (...phones: readonly Baresip[]) => Promise<void>): Promise<void> {
@@ -69,7 +76,64 @@ async function reach(test: TestEngine, callId: CallId, to: string, legKind: 'con
   return legId
 }
 
+/** The tones that most tenths of a second of each channel have; a crystal and a busy machine move a tone's phase, so no longer pieces. */
+async function tonesOn(file: string): Promise<readonly (readonly number[])[]> {
+  const bytes = await readFile(file)
+  const layout = layoutOf(bytes)
+  assert(!('refused' in layout))
+  const channels = Array.from({ length: layout.channels }, (_, at) => Int16Array.from(channelOf(bytes, layout, at), (sample) => sample * 32768))
+  return channels.map((samples) => {
+    const pieces = Array.from({ length: Math.floor(samples.length / 800) }, (_, at) => samples.subarray(at * 800, at * 800 + 800))
+    return TONES.filter((hz) => pieces.filter((piece) => powerDb(piece, hz) > -24).length > pieces.length / 2)
+  })
+}
+
 describeWith('baresip', 'baresip and the native engine', () => {
+  it('who waits hears a clip and no longer than they shall, and each party is on a channel of the recording', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'earshot-peers-'))
+    await withEngine({ agents: AGENTS }, async (test) => {
+      await withBaresips([agentAt(test.port), customer], async (agent, client) => {
+        assert(agent && client)
+        await registered(test, 1)
+        const callId = freshId() as CallId
+        const [wait, opening] = ['wait' as SoundId, 'opening' as SoundId]
+        const [left, right] = ['left' as TapeId, 'right' as TapeId]
+        const clip = { samples: sine(CLIP_HZ, 8_000) }
+        const agentLeg = await reach(test, callId, 'client:priya')
+        await test.engine.setHearing(callId, new Map<Ear, readonly Mouth[]>([[agentLeg, [wait]]]))
+        await test.engine.play({ callId, soundId: wait, clip, repeats: true })
+        await agent.hears([CLIP_HZ], TONES)
+        const clientLeg = await reach(test, callId, client.uri)
+        const table = (sounds: readonly SoundId[]) =>
+          new Map<Ear, readonly Mouth[]>([
+            [agentLeg, [clientLeg, ...sounds]],
+            [clientLeg, [agentLeg, ...sounds]],
+            [left, [agentLeg]],
+            [right, [clientLeg]],
+          ])
+        await test.engine.setHearing(callId, table([]))
+        await Promise.all([agent.hears([CUSTOMER_HZ], TONES), client.hears([AGENT_HZ], TONES)])
+        await test.engine.setHearing(callId, table([opening]))
+        const file = join(folder, 'call.wav')
+        await test.engine.record({ callId, file, tapes: [left, right] })
+        await test.engine.play({ callId, soundId: opening, clip: { samples: sine(CLIP_HZ, 24_000) }, repeats: false })
+        await Promise.all([agent.hears([CUSTOMER_HZ, CLIP_HZ], TONES), client.hears([AGENT_HZ, CLIP_HZ], TONES)])
+        await eventually('the opening ends', () => test.played.length > 0)
+        await Promise.all([agent.hears([CUSTOMER_HZ], TONES), client.hears([AGENT_HZ], TONES)])
+        for (const legId of [agentLeg, clientLeg]) await test.engine.hangUp(callId, legId, 'completed')
+        await Promise.all([agent.happens('CALL_CLOSED'), client.happens('CALL_CLOSED')])
+        await eventually('the recording is whole', async () => {
+          const bytes = await readFile(file)
+          return bytes.length > 44 && bytes.readUInt32LE(40) === bytes.length - 44
+        })
+        assert.deepEqual(await tonesOn(file), [[AGENT_HZ], [CUSTOMER_HZ]])
+        assert.deepEqual(test.played, [opening])
+        assert.deepEqual(test.complaints, [])
+      })
+    })
+    await rm(folder, { recursive: true })
+  })
+
   it('[C23] agent, customer and supervisor hear in every mode what they shall, and the customer never the whisper', async () => {
     await withEngine({ agents: AGENTS }, async (test) => {
       await withBaresips([agentAt(test.port), customer, coachAt(test.port)], async (agent, client, coach) => {

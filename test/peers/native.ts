@@ -1,7 +1,7 @@
 /** The native engine as the peers' tests run it: one account, its phones and trunks, the events in a list. */
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import type { Address } from '../../src/domain/address.ts'
-import type { AccountId, CallId, LegId } from '../../src/domain/ids.ts'
+import type { AccountId, CallId, LegId, SoundId } from '../../src/domain/ids.ts'
 import type { DialOrder, LegEvent } from '../../src/engine/engine.ts'
 import { makeMediaPlane } from '../../src/engine/native/media/media-thread.ts'
 import { makeNativeEngine, type NativeEngine } from '../../src/engine/native/native-engine.ts'
@@ -16,6 +16,8 @@ export interface TestEngine {
   readonly engine: NativeEngine
   readonly port: number
   readonly events: readonly LegEvent[]
+  /** The sounds that came to their end. */
+  readonly played: readonly SoundId[]
   /** Warnings and errors of the log: a test that went well has none of the latter. */
   readonly complaints: readonly string[]
   /** Dials and returns the leg's id. */
@@ -34,6 +36,7 @@ export interface TestEngineOptions {
 /** Starts an engine, plays, and stops it however that went. */
 export async function withEngine({ agents, trunkPorts = [], onEvent }: TestEngineOptions, play: (test: TestEngine) => Promise<void>): Promise<void> {
   const events: LegEvent[] = []
+  const played: SoundId[] = []
   const complaints: string[] = []
   const complain = (fields: Readonly<Record<string, unknown>>, message: string): void => void complaints.push(`${message} ${JSON.stringify(fields)}`)
   const engine = makeNativeEngine({
@@ -50,7 +53,7 @@ export async function withEngine({ agents, trunkPorts = [], onEvent }: TestEngin
     log: { info() {}, warn() {}, error: complain },
   })
   await engine.start((event) => {
-    if (event.kind === 'played') return
+    if (event.kind === 'played') return void played.push(event.soundId)
     events.push(event)
     onEvent?.(event, engine)
   })
@@ -58,6 +61,7 @@ export async function withEngine({ agents, trunkPorts = [], onEvent }: TestEngin
     await play({
       engine,
       events,
+      played,
       complaints,
       port: engine.sipPort(),
       async dial(callId, to, legKind = 'conversation') {

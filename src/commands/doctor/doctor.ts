@@ -69,6 +69,7 @@ function configChecks(config: Config, path: string): readonly Check[] {
 function changeFor(says: string): string {
   if (says.includes('token')) return 'Make a longer one, e.g. with: openssl rand -hex 24'
   if (says.includes('no keys')) return 'Add keys to the account, unless nobody is to use its API.'
+  if (says.includes('no notice')) return 'Decide, and write it: notice: { to: agent | customer | both | nobody }; docs/evidence.md says what each does.'
   if (says.includes('trunk')) return 'Add the number to the numbers of an account, or take it from the trunk.'
   return 'See earshot.example.yaml.'
 }

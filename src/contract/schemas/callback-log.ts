@@ -1,10 +1,10 @@
 /**
  * The delivery log of callbacks and the secret that signs them as schemas: what their routes take, in the order in which a wrong one is
- * named, and what they answer, in the order of `../callback-log.ts` and `../access/callback-secret.ts`.
+ * named, and what they answer, in the order of `../lists/callback-log.ts` and `../access/callback-secret.ts`.
  */
 import * as z from 'zod'
 import { CALLBACK_STATES } from '../../domain/callback-log.ts'
-import { byDefault, httpUrl, lastOf, metaOf, SID, whole, word } from './parameter.ts'
+import { byDefault, httpUrl, lastOf, metaOf, trimmedSid, whole, word } from './parameter.ts'
 import { accountSid, callSid, date, legSid, listOf, pageUri, said, uri } from './resources.ts'
 
 const DEFAULT_PAGE_SIZE = 50
@@ -37,10 +37,7 @@ export const CALLBACK_LIST_PARAMETERS = z.object({
     rule,
   }).optional(),
   Receiver: receiver.optional(),
-  CallSid: z
-    .preprocess((values) => trimmed(lastOf(values)), z.string().regex(SID))
-    .meta(metaOf({ description: 'Callbacks about this call and its legs alone.', example: 'c5797dcbaaeed7678c4062a4a3ed2f8a', rule }))
-    .optional(),
+  CallSid: trimmedSid({ description: 'Callbacks about this call and its legs alone.', example: 'c5797dcbaaeed7678c4062a4a3ed2f8a', rule }).optional(),
   PageSize: byDefault(whole({ min: 1, max: MAX_PAGE_SIZE }, { description: 'Callbacks on a page.', example: 20, rule }), DEFAULT_PAGE_SIZE),
   Before: place('The page that ends before this callback; as it comes in `PrevPageUri`. Not together with `After`.'),
   After: place('The page that begins after this callback; as it comes in `NextPageUri`.'),
@@ -63,8 +60,6 @@ export const SECRET_ROTATION_PARAMETERS = z.object({
     DEFAULT_KEEP_HOURS,
   ),
 })
-
-const trimmed = (value: unknown): unknown => (typeof value === 'string' ? value.trim() : value)
 
 export const callbackSid = said(z.string().regex(CALLBACK_ID), 'The callback: the `webhook-id` of each of its attempts.', SAMPLE_SID)
 

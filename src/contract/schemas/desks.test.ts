@@ -1,4 +1,4 @@
-// What the house writes about any key, callback, secret and event is what its schemas say, strictly and in order.
+// What the house writes about any key, callback, secret, event and entry of the audit log is what its schemas say, strictly and in order.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
@@ -9,13 +9,18 @@ import { SCOPES } from '../../domain/account/rights.ts'
 import type { Address } from '../../domain/address.ts'
 import type { Call } from '../../domain/call.ts'
 import { CALLBACK_STATES, type LoggedCallback } from '../../domain/callback-log.ts'
+import type { Entry, IntervalBody } from '../../domain/evidence/entry.ts'
+import { INTERVAL_ENDS } from '../../domain/evidence/interval.ts'
+import { TONE_EARS } from '../../domain/evidence/tones.ts'
 import { hearing } from '../../domain/hearing.ts'
 import type { AccountId, CallId, KeyId, LegId } from '../../domain/ids.ts'
 import { MODES } from '../../domain/leg.ts'
 import { secretResource } from '../access/callback-secret.ts'
 import { keyList, keyResource } from '../access/keys.ts'
-import { callbackList, callbackQueryIn, callbackResource, replayResource } from '../callback-log.ts'
+import { callbackList, callbackQueryIn, callbackResource, replayResource } from '../lists/callback-log.ts'
+import { auditList, auditQueryIn } from '../lists/audit-list.ts'
 import { callEvent, hearingEvent, legEvent, modeEvent, snapshotEvent } from '../events.ts'
+import { AUDIT_ANSWER } from './audit.ts'
 import { CALLBACK_ANSWER, CALLBACK_LIST_ANSWER, NEW_SECRET_ANSWER, REPLAY_ANSWER, SECRET_ANSWER } from './callback-log.ts'
 import { EVENT_DATA } from './events.ts'
 import { KEY_ANSWER, KEY_LIST_ANSWER, KEY_WITH_TOKEN_ANSWER } from './keys.ts'
@@ -95,6 +100,46 @@ test('[C28] any secret: shown by its rotation, and by nothing else', () => {
       assert.throws(() => SECRET_ANSWER.parse(secretResource(one, 'whsec_x', OPTIONS.timeZone)))
     }),
   )
+})
+
+const iso = moment.map((at) => new Date(at).toISOString())
+const legId = sid.map((id) => id as LegId)
+const interval: fc.Arbitrary<IntervalBody> = fc.record({
+  call: sid.map((id) => id as CallId),
+  leg: legId,
+  target: legId,
+  mode: fc.constantFrom(...MODES),
+  by: perhaps(fc.constant('root')),
+  reason: perhaps(fc.constant('QA-7')),
+  from: iso,
+  to: iso,
+  end: fc.constantFrom(...INTERVAL_ENDS),
+  heardBy: fc.array(legId, { maxLength: 2 }),
+  hears: fc.array(legId, { maxLength: 2 }),
+  notice: perhaps(
+    fc.record({ to: fc.constantFrom(...TONE_EARS), atEntry: fc.boolean(), everySeconds: fc.nat({ max: 60 }), modes: fc.subarray([...MODES]) }),
+  ),
+  tones: fc.array(iso, { maxLength: 2 }),
+  tonesFailed: fc.array(iso, { maxLength: 2 }),
+})
+const hash = fc.stringMatching(/^[0-9a-f]{64}$/)
+const entry: fc.Arbitrary<Entry> = fc
+  .tuple(interval, hash, hash, fc.integer({ min: 1 }), moment, fc.constantFrom('kept', 'purged', 'none'))
+  .map(([body, own, previous, sequence, recordedAt, personal]) => ({
+    ...{ accountId: ACME, sequence, id: 'e', recordedAt, previous, hash: own, salt: null, foundBy: { call: null, mode: null, supervisor: null } },
+    kind: personal === 'none' ? 'purge' : 'interval',
+    body: JSON.stringify(personal === 'none' ? { what: 'calls' } : body),
+    personal:
+      personal === 'kept'
+        ? JSON.stringify({ supervisor: '+919876500001', parties: body.hears.map((leg) => ({ leg, address: 'client:priya' })) })
+        : null,
+    commitment: personal === 'none' ? '' : own,
+  }))
+
+test('[C15] [C20] any entry of the audit log: kept, purged, and of another kind', () => {
+  const query = new Map()
+  const page = fc.record({ entries: fc.array(entry, { maxLength: 3 }), hasPrevious: fc.boolean(), hasNext: fc.boolean() })
+  fc.assert(fc.property(page, (one) => assertIsA(AUDIT_ANSWER, auditList(one, auditQueryIn(query, OPTIONS), { ...OPTIONS, accountId: ACME, query }))))
 })
 
 const call: fc.Arbitrary<Call> = anyCall.map((one) => {

@@ -33,6 +33,7 @@ export const WHEN: Readonly<Record<ErrorCode, string>> = {
   'key-not-active': 'A key that has expired or was revoked gets no new token.',
   'key-configured': 'The operator’s configuration has that key: it is changed there and nowhere else.',
   'too-many-keys': 'The account has 200 active keys.',
+  'notice-missing': 'The operator has not said whether this account’s parties hear a tone while somebody listens, and silence is nobody’s default.',
   'idempotency-mismatch': 'The key in `Idempotency-Key` came with another request before.',
   'callback-not-found': 'The account has no such callback.',
   'callback-not-parked': 'It was delivered, or waits for its next attempt.',

@@ -40,7 +40,15 @@ export const LIVE_LEG = z
 const EAR_CONTENT = {
   Hears: z.array(z.strictObject({ LegSid: legSid })).meta({ description: 'The legs that are heard.' }),
   Sounds: z
-    .array(z.strictObject({ Name: said(z.enum(['wait', 'opening']), 'What is played: `WaitUrl`, or `StartPlaybackValueNew`.', 'wait') }))
+    .array(
+      z.strictObject({
+        Name: said(
+          z.string().regex(/^(?:wait|opening|tone-\d+)$/),
+          'What is played: `wait` is `WaitUrl`, `opening` is `StartPlaybackValueNew`, `tone-…` a notice tone.',
+          'wait',
+        ),
+      }),
+    )
     .meta({
       description: 'The sounds that are heard.',
     }),

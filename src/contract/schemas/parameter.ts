@@ -75,6 +75,9 @@ export const address = (about: About) =>
 /** The id of a call or a leg. Whether there is such a one is another question. */
 export const sid = (about: About) => z.preprocess(lastOf, z.string().regex(SID)).meta(metaOf(about))
 
+/** The same, with blanks around it, as an address that was put together by hand has them. */
+export const trimmedSid = (about: About) => z.preprocess((values) => trimmed(lastOf(values)), z.string().regex(SID)).meta(metaOf(about))
+
 /** A whole number, written in decimal digits. */
 export const whole = (limits: { readonly min: number; readonly max: number }, about: About) =>
   z.preprocess(wholeIn, z.int().min(limits.min).max(limits.max)).meta(metaOf(about))
@@ -118,11 +121,13 @@ export const knownWords = <const W extends readonly [string, ...string[]]>(words
 export const several = <S extends z.ZodType>(item: S, limits: { readonly min: number; readonly max: number }, about: About) =>
   z.preprocess(partsIn, z.array(item).min(limits.min).max(limits.max)).meta(metaOf(about))
 
-/** A moment, as it was written. Whether there is such a date does not hang on the zone; which moment it means does, and is asked with the account's. */
+/** A moment, as it was written, without blanks around it. Whether there is such a date does not hang on the zone; which moment it means does, and is asked with the account's. */
 export const date = (about: About) =>
   z
-    .preprocess(lastOf, z.string().transform(readBy((written) => (momentsOf(written, 'UTC') === null ? null : written))))
+    .preprocess(lastOf, z.string().transform(readBy((written) => (momentsOf(written.trim(), 'UTC') === null ? null : written.trim()))))
     .meta({ ...metaOf(about), pattern: `^${DATE_PATTERN}$` })
+
+const trimmed = (value: unknown): unknown => (typeof value === 'string' ? value.trim() : value)
 
 function partsIn(values: unknown): unknown {
   return Array.isArray(values)

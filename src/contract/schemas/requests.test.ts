@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Fields, fieldsFromJson, fieldsFromPairs } from '../fields.ts'
+import { AUDIT_PARAMETERS } from './audit.ts'
 import { CALLBACK_LIST_PARAMETERS, REPLAY_PARAMETERS, SECRET_ROTATION_PARAMETERS } from './callback-log.ts'
 import { CALL_LIST_PARAMETERS, cursorOf, DIRECTION_WORDS, STATUS_WORDS } from './call-list.ts'
 import { type JsonSchema, jsonSchemaOf } from './description.ts'
@@ -15,6 +16,7 @@ const REQUESTS: Readonly<Record<string, Parameters>> = {
   action: LEG_ACTION_PARAMETERS,
   headers: POST_HEADERS,
   list: CALL_LIST_PARAMETERS,
+  audit: AUDIT_PARAMETERS,
   callbacks: CALLBACK_LIST_PARAMETERS,
   replay: REPLAY_PARAMETERS,
   'secret rotation': SECRET_ROTATION_PARAMETERS,
@@ -65,6 +67,7 @@ test('[C15] [C20] [C30] what is mandatory', () => {
     ['action', ['Action']],
     ['headers', []],
     ['list', []],
+    ['audit', []],
     ['callbacks', []],
     ['replay', []],
     ['secret rotation', []],

@@ -1,7 +1,7 @@
 /** What the writes of the API take (contract C15, C19, C20 to C22, C30), in the order in which a wrong one is named. */
 import * as z from 'zod'
 import { MODES } from '../../domain/leg.ts'
-import { address, byDefault, httpUrl, knownWords, metaDefault, sid, text, truth, whole, word } from './parameter.ts'
+import { address, byDefault, httpUrl, knownWords, lastOf, metaDefault, metaOf, sid, text, truth, whole, word } from './parameter.ts'
 
 const RING_DEFAULT_S = 30
 const RING_MAX_S = 60
@@ -63,6 +63,16 @@ const SHARED = {
   }).optional(),
 }
 
+/** A code, so that nobody writes a person's name into a log that keeps it. */
+const REASON_CODE = /^[A-Za-z0-9._:/#+-]{1,64}$/
+const reasonCode = z.preprocess(lastOf, z.string().regex(REASON_CODE)).meta(
+  metaOf({
+    description: 'Why somebody monitors, for the audit log: letters, digits and `. _ : / # + -`, 64 at most. An extension.',
+    example: 'QA-7',
+    rule: 'C15',
+  }),
+)
+
 /** `POST …/Legs`. */
 export const MONITOR_PARAMETERS = z.object({
   Action: word(MODES, {
@@ -83,6 +93,7 @@ export const MONITOR_PARAMETERS = z.object({
   }).optional(),
   CallerId: callerId.optional(),
   ...SHARED,
+  ReasonCode: reasonCode.optional(),
 })
 
 /** `PUT …/Legs/{LegSid}`. */
@@ -92,7 +103,11 @@ export const LEG_ACTION_PARAMETERS = z.object({
     example: 'whisper',
     rule: 'C20',
   }),
+  ReasonCode: reasonCode.optional(),
 })
+
+/** What `POST` and `PUT …/Legs` have in common. */
+export const REASON_PARAMETERS = z.object({ ReasonCode: reasonCode.optional() })
 
 const playbackTo = word(['Callee', 'Both'], { description: 'The older name of `StartPlaybackToNew`.', example: 'Callee', rule: 'C30' })
 const playbackValue = httpUrl({

@@ -6,7 +6,7 @@ import type { AccountId } from '../ids.ts'
 
 const at = (text: string): Address => text as Address
 const account: Account = {
-  id: 'acme' as AccountId, timeZone: 'Asia/Kolkata', agents: ['priya', 'ravi'], maxMonitors: 10,
+  id: 'acme' as AccountId, timeZone: 'Asia/Kolkata', agents: ['priya', 'ravi'], maxMonitors: 10, notice: null,
   numbers: [{ number: at('+918012345678'), rings: at('client:priya') }, { number: at('+918012345679'), rings: null }],
 }
 const nothing: DialRules = { prefixes: [], hosts: [] }

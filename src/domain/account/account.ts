@@ -1,5 +1,6 @@
 /** A tenant, and what it may dial. Deny by default: what no rule allows is refused. */
 import { type Address, addressKind, clientName } from '../address.ts'
+import type { TonePolicy } from '../evidence/tones.ts'
 import type { AccountId } from '../ids.ts'
 
 /** A caller id of the account, and the phone that rings when somebody calls it from a trunk. */
@@ -18,6 +19,8 @@ export interface Account {
   readonly agents: readonly string[]
   /** Live supervisors on one call at most (C18). */
   readonly maxMonitors: number
+  /** Who is told by a tone that somebody listens. Null: nobody has decided, and so nobody may monitor. */
+  readonly notice: TonePolicy | null
 }
 
 /** What may be dialled besides the account's own registered phones. */

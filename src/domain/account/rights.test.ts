@@ -9,7 +9,7 @@ import { assertMay, maySee, type Principal, reachesAny, SCOPES, scopeOfMode } fr
 
 const ACME = 'acme' as AccountId
 const who = (over: Partial<Principal> = {}): Principal => ({ accountId: ACME, keyId: 'key' as KeyId, scopes: SCOPES, agents: null, ...over })
-const account = { id: ACME, timeZone: 'UTC', numbers: [], agents: ['priya', 'ravi'], maxMonitors: 1 }
+const account = { id: ACME, timeZone: 'UTC', numbers: [], agents: ['priya', 'ravi'], maxMonitors: 1, notice: null }
 const call = (from: string, to: string, accountId = ACME) =>
   connect(
     { from: from as Address, to: to as Address, callerId: null, ringMs: 1, limitMs: 1, subscription: null, customField: null, sound: { waitUrl: null, opening: null, recording: null }, maxRetries: 0 },
@@ -53,7 +53,7 @@ test('a supervisor among the legs does not make a call visible', () => {
   const base = call('client:ravi', '+919876543210')
   const [leg] = base.legs
   assert(leg)
-  const monitor = { ...leg, id: 'm' as LegId, address: 'client:priya' as Address, monitoring: { mode: 'listen', targetLegId: leg.id } as const }
+  const monitor = { ...leg, id: 'm' as LegId, address: 'client:priya' as Address, monitoring: { mode: 'listen', targetLegId: leg.id, since: null, by: null, reasonCode: null } as const }
   assert(!maySee(who({ agents: ['priya'] }), { ...base, legs: [...base.legs, monitor] }))
 })
 

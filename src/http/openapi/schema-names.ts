@@ -1,6 +1,7 @@
 /** The schemas that have a name in the description. One that is missing here is written out wherever it stands. */
 import { CALL_CALLBACK, CALL_CALLBACK_FORM, LEG_CALLBACK } from '../../contract/schemas/callbacks.ts'
 import type { NamedSchemas } from '../../contract/schemas/description.ts'
+import { AUDIT_ANSWER, AUDIT_ENTRY } from '../../contract/schemas/audit.ts'
 import {
   CALLBACK,
   CALLBACK_ANSWER,
@@ -46,6 +47,8 @@ export const NAMED: NamedSchemas = {
   LiveLeg: LIVE_LEG,
   Hearing: HEARING,
   Ear: EAR,
+  AuditEntry: AUDIT_ENTRY,
+  AuditAnswer: AUDIT_ANSWER,
   Callback: CALLBACK,
   CallbackAnswer: CALLBACK_ANSWER,
   CallbackListAnswer: CALLBACK_LIST_ANSWER,

@@ -1,6 +1,6 @@
 /** What the routes about the delivery log of callbacks, and about the secret that signs them, say about themselves. */
 import { secretResource } from '../../contract/access/callback-secret.ts'
-import { callbackList, callbackQueryIn, callbackResource, replayResource } from '../../contract/callback-log.ts'
+import { callbackList, callbackQueryIn, callbackResource, replayResource } from '../../contract/lists/callback-log.ts'
 import { fieldsFromPairs } from '../../contract/fields.ts'
 import {
   CALLBACK_ANSWER,

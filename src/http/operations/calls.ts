@@ -109,7 +109,7 @@ export const CREATE_MONITOR_LEG: Operation = {
   answers: [
     resource('The supervisor’s leg, which rings', LEG_ANSWER, (format) => legResource(rung, supervisorOf(rung), 'created', formatted(format))),
   ],
-  errors: ['destination-not-allowed', 'too-many-monitors', 'too-many-legs', 'call-not-in-progress', 'draining'],
+  errors: ['notice-missing', 'destination-not-allowed', 'too-many-monitors', 'too-many-legs', 'call-not-in-progress', 'draining'],
   callback: 'leg',
 }
 

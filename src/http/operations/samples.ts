@@ -45,6 +45,7 @@ export const SAMPLE_REQUESTS = {
   mode: { Action: 'barge' },
   key: { Name: 'wall board', Scopes: 'calls.read,monitor.listen', Agents: 'priya,ravi' },
   keyRotation: { GraceSeconds: '3600' },
+  audit: { Supervisor: '09876500001', Mode: 'whisper', PageSize: '1' },
   callbacks: { State: 'parked', PageSize: '1' },
   replay: { Receiver: 'https://crm.example.com' },
   secretRotation: { KeepHours: '48' },
@@ -63,6 +64,7 @@ const account = {
   numbers: [{ number: '+918040404890' as Address, rings: null }],
   agents: [],
   maxMonitors: 10,
+  notice: { to: 'agent', atEntry: true, everySeconds: 15, modes: ['listen', 'whisper', 'barge'] } as const,
 }
 const pickUp = (freshLegId: LegId) => ({ freshLegId, memory: null })
 

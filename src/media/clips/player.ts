@@ -61,7 +61,11 @@ export function soundAt(playing: Playing, ear: Listening, timestamp: number, cou
   const length = Math.min(count, MAX_COUNT, repeats ? count : samples.length - first)
   // Negative: a packet that was late already when the ear began to hear the clip.
   if (first < 0 || length <= 0 || samples.length === 0) return null
-  for (let i = 0; i < length; i++) ear.codes[i] = encodeSample(law, samples[(first + i) % samples.length] ?? 0)
+  let place = first % samples.length
+  for (let i = 0; i < length; i++) {
+    ear.codes[i] = encodeSample(law, samples[place] ?? 0)
+    if (++place === samples.length) place = 0
+  }
   return { law, codes: ear.codes, from: 0, length }
 }
 

@@ -22,9 +22,8 @@ export const HOLD_MS = 400
 export const CHUNK_MS = 500
 /** A longer recording ends here; a WAV file has an end as well. */
 export const MAX_RECORDING_MS = 24 * 3_600_000
-/** What is summed up at a time, and how often in one turn: after a stall we catch up gently, so that what waits in sockets still finds its place. */
+/** What is summed up at a time. */
 const STEP = 20 * SAMPLES_PER_MS
-const MAX_STEPS = 4
 /** One second, as a power of two, and the mask that finds a place on it. */
 const RING = 8192
 const PLACE = RING - 1
@@ -60,8 +59,9 @@ export interface Chunk {
 export interface Recording {
   readonly startedAt: number
   readonly tapes: readonly Tape[]
-  /** Samples of each tape that were given out. */
+  /** Samples of each tape that were given out, and those that the next turn may give out. */
   done: number
+  due: number
   chunk: Int16Array
   /** Where the chunk begins. */
   chunkAt: number
@@ -85,6 +85,7 @@ export const makeRecording = (tapeIds: readonly string[], now: number): Recordin
   startedAt: now,
   tapes: tapeIds.map((id) => ({ id, strips: new Map() })),
   done: 0,
+  due: 0,
   chunk: new Int16Array(CHUNK * tapeIds.length),
   chunkAt: 0,
   chunks: [],
@@ -138,11 +139,14 @@ export function settle(recording: Recording, now: number): void {
   }
 }
 
-/** Our clock's turn: gives out what has waited for long enough. Call it every 10 ms. */
+/**
+ * Our clock's turn: gives out what had waited for long enough at the turn before. After a stall, what waits in sockets is so read before
+ * its time is given out. Call it every 10 ms; called less often it keeps up all the same.
+ */
 export function turn(recording: Recording, now: number): void {
   settle(recording, now)
-  const until = timeAt(recording, now) - HOLD_MS * SAMPLES_PER_MS
-  for (let steps = 0; steps < MAX_STEPS && recording.done + STEP <= until; steps++) giveOut(recording, STEP)
+  while (recording.done + STEP <= recording.due && !isFull(recording)) giveOut(recording, STEP)
+  recording.due = timeAt(recording, now) - HOLD_MS * SAMPLES_PER_MS
 }
 
 /** The call is over: gives out everything up to now. */
@@ -184,8 +188,12 @@ function write(recording: Recording, strip: Strip, start: number, samples: Int16
   const end = start + samples.length
   while (end > recording.done + RING && !isFull(recording)) giveOut(recording, STEP)
   const skipped = Math.max(0, recording.done - start)
-  for (let i = skipped; i < samples.length; i++) strip.ring[(start + i) & PLACE] = samples[i] ?? 0
-  if (skipped < samples.length) strip.end = Math.max(strip.end, end)
+  if (skipped >= samples.length) return
+  const at = (start + skipped) & PLACE
+  const untilWrap = Math.min(samples.length, skipped + RING - at)
+  strip.ring.set(samples.subarray(skipped, untilWrap), at)
+  strip.ring.set(samples.subarray(untilWrap), 0)
+  strip.end = Math.max(strip.end, end)
 }
 
 function writeClip(recording: Recording, strip: Strip, { samples, repeats, startedAt }: Playing, at: number): void {
@@ -209,12 +217,16 @@ function giveOut(recording: Recording, count: number): void {
   const { tapes, done, chunk, sum } = recording
   const before = (done - recording.chunkAt) * tapes.length
   for (const [channel, { strips }] of tapes.entries()) {
-    sum.fill(0)
+    // Silence needs no work: a new chunk is silent.
+    let isSilent = true
     for (const [mouth, strip] of strips) {
       if (strip.end > done) move(strip.ring, done, sum, count)
+      isSilent &&= strip.end <= done
       if (!strip.isOpen && strip.end <= done + count) strips.delete(mouth)
     }
-    for (let i = 0; i < count; i++) chunk[before + channel + i * tapes.length] = Math.max(-32768, Math.min(32767, sum[i] ?? 0))
+    if (isSilent) continue
+    for (let i = 0, at = before + channel; i < count; i++, at += tapes.length) chunk[at] = saturated(sum[i] ?? 0)
+    sum.fill(0)
   }
   recording.done += count
   if (recording.done - recording.chunkAt < CHUNK) return
@@ -225,9 +237,10 @@ function giveOut(recording: Recording, count: number): void {
 
 /** Adds a stretch of a strip and leaves silence behind. */
 function move(ring: Int16Array, place: number, sum: Int32Array, count: number): void {
-  for (let i = 0; i < count; i++) {
-    const at = (place + i) & PLACE
+  for (let i = 0, at = place & PLACE; i < count; i++, at = (at + 1) & PLACE) {
     sum[i] = (sum[i] ?? 0) + (ring[at] ?? 0)
     ring[at] = 0
   }
 }
+
+const saturated = (sum: number): number => (sum > 32767 ? 32767 : sum < -32768 ? -32768 : sum)

@@ -47,7 +47,7 @@ describe('the embedded server', () => {
     const call = sampleCall()
     const first = remembering()
     const opened = await openDatabase({ data: folder, log: first.log })
-    await saveCall(opened.sql, { call, node: 'n', callbacks: [], idempotency: null })
+    await saveCall(opened.sql, { call, node: 'n', callbacks: [], evidence: [], idempotency: null })
     await opened.close()
     const second = remembering()
     const again = await openDatabase({ data: folder, log: second.log })
@@ -109,7 +109,7 @@ describe('the embedded server', () => {
       const write = async () => { for (;;) {
         const call = sampleCall({ id: 'w${folders}-' + process.pid + '-' + (n += 1) })
         const legs = call.legs.map((leg) => ({ ...leg, id: call.id + leg.id }))
-        await saveCall(sql, { call: { ...call, legs }, node: 'n', callbacks: [sampleCallback({ id: call.id })], idempotency: null })
+        await saveCall(sql, { call: { ...call, legs }, node: 'n', callbacks: [sampleCallback({ id: call.id })], evidence: [], idempotency: null })
         writeSync(1, call.id + '\\n')
       } }
       await Promise.all([write(), write(), write(), write()])`
@@ -254,7 +254,7 @@ describe('the embedded server', () => {
     assert.match(first.folder, new RegExp(`^${shelter}/[a-p]{16}$`))
     assert.deepEqual(first.owner, { uid: NOBODY, gid: NOBODY })
     const opened = await openDatabase({ data: first.folder, log })
-    await saveCall(opened.sql, { call, node: 'n', callbacks: [], idempotency: null })
+    await saveCall(opened.sql, { call, node: 'n', callbacks: [], evidence: [], idempotency: null })
     await opened.close()
     const again = await prepareFolder(join(locked, 'data'), log, shelter)
     assert.equal(again.folder, first.folder)
@@ -311,7 +311,7 @@ describe('the embedded server', () => {
       log: silent,
     })
     const call = sampleCall({ id: 'c15' as CallId })
-    await saveCall(opened.sql, { call, node: 'n', callbacks: [sampleCallback()], idempotency: null })
+    await saveCall(opened.sql, { call, node: 'n', callbacks: [sampleCallback()], evidence: [], idempotency: null })
     assert.deepEqual(await loadCall(opened.sql, ACCOUNT, call.id), call)
     await opened.close()
     await server.close()

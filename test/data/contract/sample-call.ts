@@ -36,7 +36,7 @@ export const customerLeg: Leg = {
 
 export const monitorLeg: Leg = {
   ...base, id: legId('33333333333333333333333333333ccc'), address: number('+919876500001'), origin: 'monitor',
-  monitoring: { mode: 'barge', targetLegId: agentLeg.id }, lastAction: 'barge',
+  monitoring: { mode: 'barge', targetLegId: agentLeg.id, since: null, by: null, reasonCode: null }, lastAction: 'barge',
   createdAt: ist('2020-12-22 17:57:40'), updatedAt: ist('2020-12-22 17:57:40'), state: { status: 'ringing' },
 }
 
@@ -44,7 +44,7 @@ export const liveCall: Call = {
   id: 'c5797dcbaaeed7678c4062a4a3ed2f8a' as CallId, accountId: 'exotel30m' as AccountId, direction: 'outbound-api',
   from: agentLeg.address, to: customerLeg.address, callerId: number('+918040404890'), agentLegId: agentLeg.id,
   createdAt: ist('2020-12-22 17:31:06'), updatedAt: ist('2020-12-22 17:31:13'), ringMs: 30_000, limitMs: 14_400_000,
-  subscription: null, customField: null, state: { status: 'live' }, sound: soundBefore(SILENT), retriesLeft: 0, legs: [agentLeg, customerLeg],
+  subscription: null, customField: null, state: { status: 'live' }, sound: soundBefore(SILENT), retriesLeft: 0, tones: null, legs: [agentLeg, customerLeg],
 }
 
 const endedAt = ist('2017-03-03 10:49:50')

@@ -91,6 +91,7 @@ describe('The file of a recording', () => {
       error: null as Error | null,
       hangs: null as Promise<void> | null,
       atOnce: 0,
+      writes: 0,
       most: 0,
       isClosed: false,
       step: Number.POSITIVE_INFINITY,
@@ -98,6 +99,7 @@ describe('The file of a recording', () => {
     const disk: Disk = {
       async write(bytes, offset, length, position) {
         state.most = Math.max(state.most, ++state.atOnce)
+        state.writes++
         await state.hangs
         await turnOfLoop()
         state.atOnce--
@@ -159,6 +161,37 @@ describe('The file of a recording', () => {
     assert.deepEqual(troubles.slice(1), ['a recording has lost 2.5 s of sound'])
   })
 
+  test('A disk that loses again and again is spoken of once a minute', async () => {
+    const { state, openDisk } = badDisk()
+    const troubles: string[] = []
+    const file = openTapeFile(options('flaky.wav', troubles, { openDisk }))
+    await file.opened
+    for (let n = 0; n < 250; n++) {
+      state.error = n % 2 === 0 ? full() : null
+      file.take([chunk(n)])
+      await until(() => state.atOnce > 0)
+      await until(() => state.atOnce === 0)
+      for (let i = 0; i < 8; i++) await turnOfLoop()
+    }
+    state.error = null
+    await file.close()
+    assert.equal(troubles.filter((text) => text.includes('loses')).length, 3)
+  })
+
+  test('A file that cannot be opened in time is an error, and nothing is left open or waited for', async () => {
+    const { state, openDisk } = badDisk()
+    const turns = makeTurns()
+    let release = (): void => {}
+    state.hangs = new Promise((resolve) => {
+      release = resolve
+    })
+    const file = openTapeFile(options('never.wav', [], { openDisk, turns, openMs: 20 }))
+    await assert.rejects(file.opened, /does not answer/)
+    await file.close()
+    release()
+    await until(() => state.isClosed && turns.free === MAX_WRITES)
+  })
+
   test('Many recordings write two at a time, each in its turn', async () => {
     const turns = makeTurns()
     const { state, openDisk } = badDisk()
@@ -169,6 +202,25 @@ describe('The file of a recording', () => {
     await Promise.all(files.map((file) => file.close()))
     assert.equal(state.most, MAX_WRITES)
     assert.deepEqual([turns.free, turns.waiting.length], [MAX_WRITES, 0])
+  })
+
+  test('What has piled up is written at one go, over a hole not', async () => {
+    const { state, openDisk } = badDisk()
+    const turns = makeTurns()
+    const file = openTapeFile(options('behind.wav', [], { openDisk, turns }))
+    await file.opened
+    const before = turns.free
+    turns.free = 0
+    for (const n of [0, 1, 2, 5, 6]) file.take([chunk(n)])
+    state.writes = 0
+    turns.free = before
+    turns.waiting.shift()?.()
+    turns.free--
+    await file.close()
+    assert.equal(state.writes, 4, 'sound and header, twice')
+    const silence = Array.from({ length: 2 * CHUNK }, () => 0)
+    assert.deepEqual([...(read(state.bytes)[0] ?? [])], [...left(0), ...left(1), ...left(2), ...silence, ...left(5), ...left(6)])
+    assert.equal(turns.free, before)
   })
 
   test('A disk that takes a little at a time gets the rest, one that takes nothing loses', async () => {

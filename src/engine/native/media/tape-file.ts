@@ -10,8 +10,12 @@ import { HEADER_BYTES, MAX_DATA_BYTES, repairedHeader, writeHeader } from '../..
 
 /** Sound that may wait for the disk, by recording: ten seconds of two channels. */
 export const MAX_BACKLOG_BYTES = 320_000
-/** Writes at once, over all recordings: a disk that hangs must leave threads to the rest of the process, which has four. */
+/** What the disk is asked for at once, over all recordings: when it hangs it must leave threads to the rest of the process, which has four. */
 export const MAX_WRITES = 2
+/** A file that is not there by then is not waited for; ms. */
+export const OPEN_MS = 5_000
+/** Of a recording that loses sound for long it is said again after so much of it. */
+const SAMPLES_BETWEEN_TROUBLES = 60 * 8000
 
 /** What is used of a file, so that a test can be a bad disk. */
 export interface Disk {
@@ -29,8 +33,10 @@ export interface TapeFileOptions {
   readonly path: string
   readonly channels: 1 | 2
   readonly turns: Turns
-  /** Told once for each stretch of time in which sound is lost, and once more at the end with how much that was. */
+  /** Told when sound is lost, at most once a minute, and once more at the end with how much that was. */
   readonly onTrouble: (message: string) => void
+  /** Default `OPEN_MS`. */
+  readonly openMs?: number
   /** Default: a new file that only its owner may read. */
   readonly openDisk?: (path: string) => Promise<Disk>
 }
@@ -54,17 +60,15 @@ interface Writing {
   /** Bytes of sound up to the last one in the file. */
   end: number
   lostSamples: number
-  /** The latest chunk was lost. */
-  isLosing: boolean
+  /** The place of the chunk about whose loss somebody was told last. */
+  troubledAt: number
   /** What writes, while there is anything to write. */
   pump: Promise<void> | null
 }
 
 export function openTapeFile(options: TapeFileOptions): TapeFile {
-  const { path, channels, openDisk = openNew } = options
-  const file: Writing = { options, disk: null, queue: [], queuedBytes: 0, end: 0, lostSamples: 0, isLosing: false, pump: null }
-  const opened = openDisk(path).then(async (disk) => {
-    await writeAll(disk, writeHeader(channels, 0), 0)
+  const file: Writing = { options, disk: null, queue: [], queuedBytes: 0, end: 0, lostSamples: 0, troubledAt: Number.NEGATIVE_INFINITY, pump: null }
+  const opened = openWithin(options).then((disk) => {
     file.disk = disk
     start(file)
   })
@@ -80,7 +84,10 @@ export function openTapeFile(options: TapeFileOptions): TapeFile {
       await settled
       await file.pump
       const { lostSamples } = file
-      await file.disk?.close().catch((error: unknown) => options.onTrouble(`a recording was not closed: ${reasonOf(error)}`))
+      const { disk } = file
+      if (disk !== null) {
+        await inTurn(options.turns, () => disk.close()).catch((error: unknown) => options.onTrouble(`a recording was not closed: ${reasonOf(error)}`))
+      }
       if (lostSamples > 0) options.onTrouble(`a recording has lost ${(lostSamples / 8000).toFixed(1)} s of sound`)
     },
   }
@@ -102,6 +109,23 @@ export async function repairTapeFile(path: string): Promise<boolean> {
   }
 }
 
+/** The file with its header. One that comes too late is closed and left. */
+async function openWithin({ path, channels, turns, openDisk = openNew, openMs = OPEN_MS }: TapeFileOptions): Promise<Disk> {
+  const opening = inTurn(turns, async () => {
+    const disk = await openDisk(path)
+    await writeAll(disk, writeHeader(channels, 0), 0)
+    return disk
+  })
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<null>((resolve) => {
+    timer = setTimeout(resolve, openMs, null)
+  })
+  const disk = await Promise.race([opening, late]).finally(() => clearTimeout(timer))
+  if (disk !== null) return disk
+  opening.then((unwanted) => inTurn(turns, () => unwanted.close())).catch(() => {})
+  throw new Error('the disk does not answer')
+}
+
 const openNew = (path: string): Promise<Disk> => open(path, 'wx', 0o600)
 
 function enqueue(file: Writing, chunk: Chunk): void {
@@ -120,19 +144,36 @@ function start(file: Writing): void {
 }
 
 async function pump(file: Writing, disk: Disk): Promise<void> {
-  const { turns } = file.options
-  for (let chunk = file.queue[0]; chunk !== undefined; chunk = file.queue[0]) {
-    await turnOf(turns)
-    try {
-      await write(file, disk, chunk)
-    } catch (error) {
-      lose(file, chunk, reasonOf(error))
-    } finally {
-      passOn(turns)
-    }
-    file.queue.shift()
-    file.queuedBytes -= chunk.samples.byteLength
+  while (file.queue.length > 0) {
+    await inTurn(file.options.turns, async () => {
+      // Taken when the turn has come: whoever waited long has much to write, and writes it at one go.
+      const chunk = joined(file.queue, file.options.channels)
+      await write(file, disk, chunk).catch((error: unknown) => lose(file, chunk, reasonOf(error)))
+      for (let left = chunk.samples.length; left > 0; left -= file.queue.shift()?.samples.length ?? left);
+      file.queuedBytes -= chunk.samples.byteLength
+    })
   }
+}
+
+/** The first chunks up to the first hole, as one. */
+function joined(chunks: readonly Chunk[], channels: number): Chunk {
+  const [first, ...rest] = chunks
+  if (first === undefined) return { at: 0, samples: new Int16Array() }
+  let length = first.samples.length
+  const hole = rest.findIndex(({ at, samples }) => {
+    const follows = at === first.at + length / channels
+    if (follows) length += samples.length
+    return !follows
+  })
+  const run = [first, ...rest.slice(0, hole < 0 ? rest.length : hole)]
+  if (run.length === 1) return first
+  const samples = new Int16Array(length)
+  let done = 0
+  for (const each of run) {
+    samples.set(each.samples, done)
+    done += each.samples.length
+  }
+  return { at: first.at, samples }
 }
 
 async function write(file: Writing, disk: Disk, { at, samples }: Chunk): Promise<void> {
@@ -143,13 +184,13 @@ async function write(file: Writing, disk: Disk, { at, samples }: Chunk): Promise
   await writeAll(disk, new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength), HEADER_BYTES + first)
   file.end = Math.max(file.end, first + samples.byteLength)
   await writeAll(disk, writeHeader(channels, file.end), 0)
-  file.isLosing = false
 }
 
-function lose(file: Writing, { samples }: Chunk, why: string): void {
+function lose(file: Writing, { at, samples }: Chunk, why: string): void {
   file.lostSamples += samples.length / file.options.channels
-  if (!file.isLosing) file.options.onTrouble(`a recording loses sound: ${why}`)
-  file.isLosing = true
+  if (at - file.troubledAt < SAMPLES_BETWEEN_TROUBLES) return
+  file.troubledAt = at
+  file.options.onTrouble(`a recording loses sound: ${why}`)
 }
 
 async function writeAll(disk: Disk, bytes: Uint8Array, position: number): Promise<void> {
@@ -160,15 +201,16 @@ async function writeAll(disk: Disk, bytes: Uint8Array, position: number): Promis
   }
 }
 
-async function turnOf(turns: Turns): Promise<void> {
+async function inTurn<T>(turns: Turns, work: () => Promise<T>): Promise<T> {
   if (turns.free > 0) turns.free--
   else await new Promise<void>((resolve) => turns.waiting.push(resolve))
-}
-
-function passOn(turns: Turns): void {
-  const next = turns.waiting.shift()
-  if (next === undefined) turns.free++
-  else next()
+  try {
+    return await work()
+  } finally {
+    const next = turns.waiting.shift()
+    if (next === undefined) turns.free++
+    else next()
+  }
 }
 
 /** The code of the system, such as ENOSPC, without the path. */

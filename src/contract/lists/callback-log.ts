@@ -2,21 +2,21 @@
  * The delivery log of callbacks as the API shows it: its filters, its pages, a replay. An extension, spelled like the vendor's list of
  * calls. The place in a page's address is the Sid of a callback.
  */
-import type { CallbackPage, CallbackQuery, LoggedCallback, ReplayCount } from '../domain/callback-log.ts'
-import { DomainError } from '../domain/errors.ts'
-import type { AccountId, CallId } from '../domain/ids.ts'
-import { wireDate } from './dates.ts'
-import { type Fields, lastValue } from './fields.ts'
-import { asList, type ResourceOptions } from './resources.ts'
-import { CALLBACK_ID, CALLBACK_LIST_PARAMETERS, REPLAY_PARAMETERS } from './schemas/callback-log.ts'
-import { parametersIn } from './schemas/parameter.ts'
-import type { Format, WireObject } from './xml.ts'
+import type { CallbackPage, CallbackQuery, LoggedCallback, ReplayCount } from '../../domain/callback-log.ts'
+import { DomainError } from '../../domain/errors.ts'
+import type { AccountId, CallId } from '../../domain/ids.ts'
+import { wireDate } from '../dates.ts'
+import { type Fields, lastValue } from '../fields.ts'
+import { asList, type ResourceOptions } from '../resources.ts'
+import { CALLBACK_ID, CALLBACK_LIST_PARAMETERS, REPLAY_PARAMETERS } from '../schemas/callback-log.ts'
+import { parametersIn } from '../schemas/parameter.ts'
+import type { Format, WireObject } from '../xml.ts'
 
 /** What every other page has of its own; all else is repeated in the addresses of the other pages. */
 const CURSORS: readonly string[] = ['Before', 'After']
 
 /**
- * What a query string asks for. What its parameters may be is said in `schemas/callback-log.ts`.
+ * What a query string asks for. What its parameters may be is said in `../schemas/callback-log.ts`.
  * @throws {DomainError} invalid-parameter with the name of the first one that is wrong.
  */
 export function callbackQueryIn(query: Fields): CallbackQuery {

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { CallbackPage, CallbackQuery, LoggedCallback } from '../domain/callback-log.ts'
-import { DomainError } from '../domain/errors.ts'
-import type { AccountId, CallId, LegId } from '../domain/ids.ts'
+import type { CallbackPage, CallbackQuery, LoggedCallback } from '../../domain/callback-log.ts'
+import { DomainError } from '../../domain/errors.ts'
+import type { AccountId, CallId, LegId } from '../../domain/ids.ts'
 import { callbackIdIn, callbackList, callbackQueryIn, callbackResource, receiverIn, replayResource } from './callback-log.ts'
-import { type Fields, fieldsFromPairs } from './fields.ts'
-import { xmlDocument } from './xml.ts'
+import { type Fields, fieldsFromPairs } from '../fields.ts'
+import { xmlDocument } from '../xml.ts'
 
 const CALL = 'c'.repeat(32)
 const fields = (given: Readonly<Record<string, string>>): Fields => fieldsFromPairs(Object.entries(given)) ?? new Map()
