@@ -158,7 +158,7 @@ async function make({ database: data, urls }: Extract<Role, { kind: 'maker' }>):
 
 function endedCall(): Call {
   const [now, address] = [Date.now(), '+918012345678' as Address]
-  const parties = { from: address, to: address, callerId: address, agentLegId: null, subscription: null, customField: null, legs: [], sound: soundBefore(SILENT), retriesLeft: 0, tones: null }
+  const parties = { from: address, to: address, callerId: address, agentLegId: null, subscription: null, customField: null, legs: [], sound: soundBefore(SILENT), retriesLeft: 0, tones: null, endReason: null }
   const times = {
     createdAt: now,
     updatedAt: now,

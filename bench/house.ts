@@ -129,6 +129,7 @@ accounts:
     notice: { to: nobody }
     numbers: [{ number: "${NUMBER}", rings: ${agents[0]} }]
     agents: [${agents.map((name) => `{ name: ${name}, password: ${passwordOf(name)} }`).join(', ')}]
+    dial: { maxLegs: 100000, legsPerMinute: 100000 }
 ${trunkPort === null ? 'trunks: []' : `trunks: [{ name: carrier, uri: "sip:${HOST}:${trunkPort}", numbers: ["${NUMBER}"] }]`}
 dial: { allow: ["+91", "sip:${HOST}"] }
 callbacks: { allow: [${HOST}] }

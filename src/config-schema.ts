@@ -8,6 +8,8 @@ import { isIP, isIPv4, isIPv6 } from 'node:net'
 import { z } from 'zod'
 import ipaddr from 'ipaddr.js'
 import { SCOPES } from './domain/account/rights.ts'
+import { DEFAULT_DIAL_LIMITS } from './domain/account/dial-guard.ts'
+import { type Money, moneyIn, NO_MONEY } from './domain/account/money.ts'
 import { clientAddress, type Address } from './domain/address.ts'
 import { TONE_EARS } from './domain/evidence/tones.ts'
 import type { AccountId } from './domain/ids.ts'
@@ -30,9 +32,14 @@ const MAX_SECRETS = 2
 /** Entries of one list at most. */
 const MAX_ENTRIES = 10_000
 
+/** Of a rate plan, and of any cap on legs, which is 2 at least: a call has two. */
+const MAX_PULSE_SECONDS = 3600
+const MAX_CAP = 100_000
+
 const E164 = /^\+[1-9]\d{6,14}$/
 const NAME = /^[A-Za-z0-9._-]{1,64}$/
 const PREFIX = /^\+\d{0,15}$/
+const RATE_PREFIX = /^(?:\+\d{0,15}|sip:\S{0,200}|client:[A-Za-z0-9._-]{0,64})$/
 const HOST_NAME = /^(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*$/
 const SIP_TARGET = /^sip:(\[[0-9A-Fa-f:.]+\]|[^:@/;?[\]]+)(?::(\d{1,5}))?$/
 const SIP_URI = /^sip:(?:[^@\s]+@)?(\[[0-9A-Fa-f:.]+\]|[^:@/;?[\]\s]+)(?::(\d{1,5}))?(?:;transport=(?:udp|tcp))?$/i
@@ -56,6 +63,8 @@ const integer = (min: number, max: number, example: number) => {
 
 const choice = <const Names extends readonly [string, ...string[]]>(names: Names) =>
   z.enum(names, { error: `must be one of ${names.join(', ')}; write e.g. ${names[0]}` })
+
+const yesOrNo = choice(['true', 'false']).transform((value) => value === 'true')
 
 const list = <Entry extends z.ZodType>(entry: Entry, example: string) =>
   z
@@ -152,6 +161,61 @@ const notice = section({
 })
 
 const days = integer(1, 36_500, 90).nullable().default(null)
+const dialRule = text('+91').transform((value, context): { readonly prefix: string } | HostRule => {
+  if (PREFIX.test(value)) return { prefix: value }
+  const rule = sipTarget(value)
+  if (rule) return rule
+  const instead = value.startsWith('client:')
+    ? 'is not needed for phones, which may always be dialled; leave it out'
+    : 'must be a prefix with + or a SIP host; write e.g. "+91", sip:127.0.0.1 or sip:[::1]:5060'
+  context.addIssue({ code: 'custom', message: instead })
+  return z.NEVER
+})
+
+/** Numbers and hosts apart, as the rules of the house want them. */
+export const dialRules = (allow: readonly ({ readonly prefix: string } | HostRule)[]) => ({
+  prefixes: allow.flatMap((rule) => ('prefix' in rule ? [rule.prefix] : [])),
+  hosts: allow.flatMap((rule) => ('prefix' in rule ? [] : [rule])),
+})
+
+const decimal = (pattern: RegExp, wrong: string, example: string) =>
+  text(example)
+    .regex(pattern, { error: `must be a decimal with at most six places${wrong}; write e.g. ${example}` })
+    .transform((value): Money => moneyIn(value) ?? NO_MONEY)
+
+const rate = section({
+  prefix: text('"+91"')
+    .regex(RATE_PREFIX, { error: 'must begin with +, sip: or client: as addresses do; write e.g. "+91", "sip:" or "client:"' })
+    .nullable()
+    .default(null),
+  origin: choice(['monitor', 'outbound', 'outbound-dial', 'inbound']).nullable().default(null),
+  price: decimal(/^\d{1,6}(?:\.\d{1,6})?$/, ', below a million, without a currency', '0.50'),
+})
+
+const plan = section({
+  currency: text('INR').regex(/^[A-Z]{3}$/, { error: 'must be the three letters of a currency; write e.g. INR' }),
+  pulseSeconds: integer(1, MAX_PULSE_SECONDS, 60).default(60),
+  prepaid: yesOrNo.default(false),
+  floor: decimal(/^-?\d{1,9}(?:\.\d{1,6})?$/, ', perhaps negative', '-100').default(NO_MONEY),
+  rates: list(rate, '- {prefix: "+91", price: 0.50}')
+    .min(1, { error: 'needs at least one rate, since nothing else may be dialled; write e.g. - {prefix: "+91", price: 0.50}' })
+    .superRefine((rates, context) => {
+      rates.forEach((each, index) => {
+        const isFirst = rates.findIndex((other) => other.prefix === each.prefix && other.origin === each.origin) === index
+        if (!isFirst)
+          context.addIssue({ code: 'custom', path: [index], message: 'is for the same prefix and origin as a rate above; keep one of the two' })
+      })
+    }),
+}).transform(({ pulseSeconds, ...rest }) => ({ ...rest, pulseS: pulseSeconds }))
+
+const fence = section({
+  allow: list(dialRule, '- "+91"').nullable().default(null),
+  maxLegs: integer(2, MAX_CAP, DEFAULT_DIAL_LIMITS.maxLegs).default(DEFAULT_DIAL_LIMITS.maxLegs),
+  legsPerMinute: integer(2, MAX_CAP, DEFAULT_DIAL_LIMITS.legsPerMinute).default(DEFAULT_DIAL_LIMITS.legsPerMinute),
+  spendPerDay: decimal(/^\d{1,12}(?:\.\d{1,6})?$/, ', without a currency', '5000')
+    .nullable()
+    .default(null),
+}).transform(({ allow, ...caps }) => ({ ...caps, allow: allow && dialRules(allow) }))
 
 const account = section({
   sid: name('mycompany')
@@ -167,6 +231,15 @@ const account = section({
   maxMonitors: integer(1, 1000, 10).default(10),
   notice: notice.nullable().default(null),
   callbackSecret: callbackSecrets.default([]),
+  plan: plan.nullable().default(null),
+  dial: fence.prefault({}),
+}).superRefine((value, context) => {
+  if (value.plan === null && value.dial.spendPerDay !== null)
+    context.addIssue({
+      code: 'custom',
+      path: ['dial', 'spendPerDay'],
+      message: 'needs a plan beside dial, which says what things cost; add one, or leave it out',
+    })
 })
 
 const trunk = section({
@@ -176,21 +249,8 @@ const trunk = section({
   }),
   username: text('my-login').nullable().default(null),
   password: text('${TRUNK_PASSWORD}').nullable().default(null),
-  register: choice(['true', 'false'])
-    .transform((value) => value === 'true')
-    .default(false),
+  register: yesOrNo.default(false),
   numbers: list(number, '- "+918040000000"').default([]),
-})
-
-const dialRule = text('+91').transform((value, context): { readonly prefix: string } | HostRule => {
-  if (PREFIX.test(value)) return { prefix: value }
-  const rule = sipTarget(value)
-  if (rule) return rule
-  const instead = value.startsWith('client:')
-    ? 'is not needed for phones, which may always be dialled; leave it out'
-    : 'must be a prefix with + or a SIP host; write e.g. "+91", sip:127.0.0.1 or sip:[::1]:5060'
-  context.addIssue({ code: 'custom', message: instead })
-  return z.NEVER
 })
 
 const callbackRule = text('10.0.0.0/8').refine((value) => parseAllowRule(value) !== null, {

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { DEFAULT_DIAL_LIMITS } from './domain/account/dial-guard.ts'
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { SCOPES } from './domain/account/rights.ts'
@@ -48,9 +49,15 @@ test('the example file names every key that there is', async () => {
     'metrics: ',
     'log: ',
     'accounts: [',
+    'accounts: [{plan: ',
+    'accounts: [{plan: {rates: [',
+    'accounts: [{dial: ',
     'trunks: [',
   ]) {
-    const close = section.endsWith('[') ? ']' : ''
+    const close = [...section]
+      .reverse()
+      .map((open) => ({ '[': ']', '{': '}' })[open] ?? '')
+      .join('')
     const [line] = problems(`${section}{qqqqqqq: 1}${close}`).filter((problem) => problem.includes('known here: '))
     for (const key of line?.split('known here: ')[1]?.split(', ') ?? []) known.add(key)
   }
@@ -65,7 +72,20 @@ test('what is left out has its default', () => {
     sip: { host: '127.0.0.1', port: 5060, advertise: '127.0.0.1' },
     rtp: { host: '127.0.0.1', portMin: 40_000, portMax: 49_998, advertise: '127.0.0.1' },
     data: '/etc/earshot/data',
-    accounts: [{ sid: 'a', timeZone: 'Asia/Kolkata', keys: [], numbers: [], agents: [], maxMonitors: 10, notice: null, callbackSecret: [] }],
+    accounts: [
+      {
+        sid: 'a',
+        timeZone: 'Asia/Kolkata',
+        keys: [],
+        numbers: [],
+        agents: [],
+        maxMonitors: 10,
+        notice: null,
+        callbackSecret: [],
+        plan: null,
+        dial: DEFAULT_DIAL_LIMITS,
+      },
+    ],
     trunks: [],
     dial: { prefixes: [], hosts: [] },
     callbacks: { allow: [], retrySeconds: [5, 60, 300, 900, 3600, 21_600] },
@@ -97,6 +117,13 @@ accounts:
     maxMonitors: 3
     notice: {to: agent, atEntry: false, everySeconds: 12, modes: [barge, listen]}
     callbackSecret: ${SECRET}
+    plan:
+      currency: INR
+      pulseSeconds: 30
+      prepaid: true
+      floor: -5.5
+      rates: [{prefix: +91, price: 0.5}, {prefix: "sip:", origin: monitor, price: 1.000001}, {price: 0}]
+    dial: {allow: [+9180, "sip:Host.Example"], maxLegs: 7, legsPerMinute: 8, spendPerDay: 1000}
 trunks:
   - {name: op, uri: "sip:sip.example:5080;transport=tcp", username: u, password: p, register: true, numbers: [+918040000000]}
 dial: {allow: [+91, +, "sip:Host.Example", "sip:10.0.0.1:5062", "sip:[2001:DB8::1]:5060"]}
@@ -122,6 +149,18 @@ log: {level: debug}
       agents: ['asha'],
       maxMonitors: 3,
       notice: { to: 'agent', atEntry: false, everySeconds: 12, modes: ['listen', 'barge'] },
+      plan: {
+        currency: 'INR',
+        pulseS: 30,
+        prepaid: true,
+        floor: '-5.500',
+        rates: [
+          { prefix: '+91', origin: null, price: '0.500' },
+          { prefix: 'sip:', origin: 'monitor', price: '1.000001' },
+          { prefix: null, origin: null, price: '0.000' },
+        ],
+      },
+      dial: { allow: { prefixes: ['+9180'], hosts: [{ host: 'host.example', port: null }] }, maxLegs: 7, legsPerMinute: 8, spendPerDay: '1000.000' },
     },
   ])
   assert.deepEqual(config.accounts[0]?.callbackSecret, [SECRET])
@@ -281,6 +320,18 @@ const WRONG: readonly (readonly [string, readonly string[]])[] = [
     'accounts: [{sid: a, numbers: [08040000000]}]',
     ['1: accounts[0].numbers[0].number must be a number in E.164, with + and country code; write e.g. "+918040000000"'],
   ],
+  ['accounts: [{sid: a, plan: {}}]', ['1: accounts[0].plan.currency is missing; write e.g. INR', '1: accounts[0].plan.rates is missing; begin its entries with a dash, e.g. - {prefix: "+91", price: 0.50}']],
+  ['accounts: [{sid: a, plan: {currency: rupees, rates: [{price: 1}]}}]', ['1: accounts[0].plan.currency must be the three letters of a currency; write e.g. INR']],
+  ['accounts: [{sid: a, plan: {currency: INR, rates: []}}]', ['1: accounts[0].plan.rates needs at least one rate, since nothing else may be dialled; write e.g. - {prefix: "+91", price: 0.50}']],
+  ['accounts: [{sid: a, plan: {currency: INR, rates: [{price: 0.0000001}]}}]', ['1: accounts[0].plan.rates[0].price must be a decimal with at most six places, below a million, without a currency; write e.g. 0.50']],
+  ['accounts: [{sid: a, plan: {currency: INR, rates: [{price: -1}]}}]', ['1: accounts[0].plan.rates[0].price must be a decimal with at most six places, below a million, without a currency; write e.g. 0.50']],
+  ['accounts: [{sid: a, plan: {currency: INR, rates: [{price: 1, prefix: "91"}]}}]', ['1: accounts[0].plan.rates[0].prefix must begin with +, sip: or client: as addresses do; write e.g. "+91", "sip:" or "client:"']],
+  ['accounts: [{sid: a, plan: {currency: INR, rates: [{price: 1, origin: supervisor}]}}]', ['1: accounts[0].plan.rates[0].origin must be one of monitor, outbound, outbound-dial, inbound; write e.g. monitor']],
+  ['accounts: [{sid: a, plan: {currency: INR, rates: [{price: 1, prefix: +91}, {price: 2, prefix: "+91"}, {price: 3, prefix: +91, origin: monitor}]}}]', ['1: accounts[0].plan.rates[1] is for the same prefix and origin as a rate above; keep one of the two']],
+  ['accounts: [{sid: a, plan: {currency: INR, pulseSeconds: 0, prepaid: perhaps, floor: low, rates: [{price: 1}]}}]', ['1: accounts[0].plan.pulseSeconds must be a whole number from 1 to 3600; write e.g. 60', '1: accounts[0].plan.prepaid must be one of true, false; write e.g. true', '1: accounts[0].plan.floor must be a decimal with at most six places, perhaps negative; write e.g. -100']],
+  ['accounts: [{sid: a, dial: {maxLegs: 1, legsPerMinute: 0}}]', ['1: accounts[0].dial.maxLegs must be a whole number from 2 to 100000; write e.g. 50', '1: accounts[0].dial.legsPerMinute must be a whole number from 2 to 100000; write e.g. 60']],
+  ['accounts: [{sid: a, dial: {spendPerDay: 5000}}]', ['1: accounts[0].dial.spendPerDay needs a plan beside dial, which says what things cost; add one, or leave it out']],
+  ['accounts: [{sid: a, dial: {allow: ["91"]}}]', ['1: accounts[0].dial.allow[0] must be a prefix with + or a SIP host; write e.g. "+91", sip:127.0.0.1 or sip:[::1]:5060']],
   ['accounts: [{sid: a, numbers: [[x]]}]', ['1: accounts[0].numbers[0] must be a section with number, rings indented below it']],
   [
     'accounts:\n  - sid: a\n    numbers: [+918040000000]\n  - sid: b\n    numbers:\n      - number: +918040000000',
@@ -506,4 +557,16 @@ test('metrics are off without their section, at 127.0.0.1:9464 with an empty one
   for (const host of ['127.0.0.1', '127.0.0.2', '::1', 'localhost']) assert.deepEqual(notes(host), [], host)
   for (const host of ['0.0.0.0', '::', '10.0.0.5', 'localhost.example'])
     assert.deepEqual(notes(host), [`metrics.host ${host} is not this machine alone: whoever reaches it reads the metrics without a password`])
+})
+
+test('a plan that lacks a rate for what may be dialled is worth a note', () => {
+  const notes = (account: string): readonly string[] =>
+    configWarnings(parse(`dial: {allow: ["+91", "+1"]}\naccounts:\n  - {sid: a, agents: [{name: x, password: p}], ${account}}\n`)).filter((note) => note.includes('rate'))
+  const plan = (rates: string): string => `plan: {currency: INR, rates: [${rates}]}`
+  assert.deepEqual(notes(plan('{price: 1}')), [])
+  assert.deepEqual(
+    notes(plan('{price: 1, prefix: +91}, {price: 1, prefix: +1, origin: monitor}')).map((note) => /every leg to (\S+): those/.exec(note)?.[1]),
+    ['client:', '+1'],
+  )
+  assert.deepEqual(notes(`${plan('{price: 1, prefix: +91}, {price: 0, prefix: "client:"}')}, dial: {allow: ["+91"]}`), [], 'what the account may not dial needs no rate')
 })

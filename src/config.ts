@@ -7,11 +7,13 @@
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { z } from 'zod'
-import { configSchema, isPostgresUrl, isWildcard } from './config-schema.ts'
+import { configSchema, dialRules, isPostgresUrl, isWildcard } from './config-schema.ts'
 import { pathText, readSource, type Environment, type KeyPath, type Problem, type SourceValue } from './config-source.ts'
 import type { Account, AccountNumber, DialRules } from './domain/account/account.ts'
 import type { Key } from './domain/account/keys.ts'
 import type { Scope } from './domain/account/rights.ts'
+import type { DialLimits } from './domain/account/dial-guard.ts'
+import { type RatePlan, rateFor } from './domain/account/rating.ts'
 import type { Address } from './domain/address.ts'
 import type { TonePolicy } from './domain/evidence/tones.ts'
 import type { AccountId, KeyId } from './domain/ids.ts'
@@ -97,6 +99,9 @@ export interface AccountConfig {
   readonly callbackSecret: readonly string[]
   /** Null: nobody has decided who is told, and so nobody may monitor. */
   readonly notice: TonePolicy | null
+  /** Null: its legs are not charged. */
+  readonly plan: RatePlan | null
+  readonly dial: DialLimits
 }
 
 export interface TrunkConfig {
@@ -167,6 +172,7 @@ export function configWarnings(config: Config): readonly string[] {
     if (account.keys.some((entry) => entry.token.length < SHORT_TOKEN))
       said.push(`account ${account.sid} has a token shorter than ${SHORT_TOKEN} characters: good for a try, not for a network`)
     if (account.notice === null) said.push(`account ${account.sid} ${NO_NOTICE}`)
+    said.push(...unrated(account, config.dial))
   }
   const owned = new Set(config.accounts.flatMap((account) => account.numbers.map((entry) => entry.number)))
   for (const trunk of config.trunks) {
@@ -180,15 +186,29 @@ export function configWarnings(config: Config): readonly string[] {
   return said
 }
 
+/** What an account could dial, had its plan a rate for it. */
+function unrated({ sid, plan, dial, agents }: AccountConfig, rules: DialRules): readonly string[] {
+  if (plan === null) return []
+  const lacksRate = (address: string): boolean =>
+    (['outbound', 'outbound-dial', 'monitor'] as const).some((origin) => rateFor(plan, { origin, address: address as Address }) === null)
+  const prefixes = rules.prefixes.filter((prefix) => dial.allow === null || dial.allow.prefixes.some((own) => prefix.startsWith(own)))
+  const missing = [...(agents.length > 0 ? ['client:'] : []), ...prefixes].filter(lacksRate)
+  return missing.map(
+    (prefix) => `account ${sid} has a plan without a rate for every leg to ${prefix}: those are refused; add e.g. {prefix: "${prefix}", price: 0}`,
+  )
+}
+
 /** The tenants as the rules of the house see them. */
 export function accountsOf(config: Config): readonly Account[] {
-  return config.accounts.map(({ sid, timeZone, numbers, agents, maxMonitors, notice }) => ({
+  return config.accounts.map(({ sid, timeZone, numbers, agents, maxMonitors, notice, plan, dial }) => ({
     id: sid,
     timeZone,
     numbers,
     agents: agents.map((agent) => agent.name),
     maxMonitors,
     notice,
+    plan,
+    dial,
   }))
 }
 
@@ -220,10 +240,7 @@ function finish(data: z.output<typeof configSchema>, folder: string): Config {
     rtp: { ...rtp, host: rtpHost, advertise: sip.advertise ?? rtpHost },
     data: isPostgresUrl(data.data) ? data.data : resolve(folder, data.data),
     recordings: { folder: resolve(folder, data.recordings.folder) },
-    dial: {
-      prefixes: dial.allow.flatMap((rule) => ('prefix' in rule ? [rule.prefix] : [])),
-      hosts: dial.allow.flatMap((rule) => ('prefix' in rule ? [] : [rule])),
-    },
+    dial: dialRules(dial.allow),
   }
 }
 

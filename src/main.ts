@@ -16,7 +16,8 @@ import { makeApi } from './control/api.ts'
 import { makeCallbackDesk } from './control/callback-desk.ts'
 import { type ControlOptions, makeControl } from './control/control.ts'
 import { type Feed, makeFeed } from './control/feed.ts'
-import { closeCrashed, findCrashed, memoriesOf } from './control/recovery.ts'
+import { makeLedger } from './control/billing/ledger.ts'
+import { closeCrashed, findCrashed, memoriesOf, type RecoveryOptions } from './control/recovery.ts'
 import { makeSettle, type Settle } from './control/settle.ts'
 import type { Call } from './domain/call.ts'
 import type { AccountId } from './domain/ids.ts'
@@ -35,8 +36,9 @@ import { makeClips } from './sounds/clips.ts'
 import { makeRecordings } from './sounds/recordings.ts'
 import { makeAddressGuard } from './webhooks/guard.ts'
 import { callbackBacklog } from './store/outbox/log.ts'
-import { makeSecretBook } from './webhooks/secrets.ts'
-import { makeWebhookWorker } from './webhooks/worker.ts'
+import { makeSecretBook, type SecretBook } from './webhooks/secrets.ts'
+import { BALANCE_CHANNEL } from './store/ledger/balances.ts'
+import { makeWebhookWorker, type WebhookWorker, type WebhookWorkerOptions } from './webhooks/worker.ts'
 
 export interface House {
   /** `http://host:port` */
@@ -76,7 +78,7 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
   const accounts = new Map(accountsOf(config).map((account) => [account.id, account]))
   const timeZone = (id: AccountId): string => accounts.get(id)?.timeZone ?? 'UTC'
   let publicUrl = config.http.publicUrl ?? urlOf(config.http.host, config.http.port)
-  const settle = makeSettle({ timeZone, newId, now, publicUrl: () => publicUrl })
+  const settle = makeSettle({ timeZone, planOf: (id) => accounts.get(id)?.plan ?? null, newId, now, publicUrl: () => publicUrl })
   const recordings = makeRecordings(config.recordings.folder)
   const clips = makeClips({ guard: makeAddressGuard(config.callbacks.allow), now })
   opened.push(() => clips.close())
@@ -94,19 +96,16 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
   const feed = makeFeed({ life: newId(), now, live: (accountId) => control.live(accountId) })
   const control = makeControl({ ...shared, engine, accounts, dialRules, settle, clips, recordings, newId, schedule, ...watchedBy(metrics, feed) })
   const secrets = makeSecretBook({ sql: database.sql, configured: (id) => config.accounts.find(({ sid }) => sid === id)?.callbackSecret ?? [], now })
+  const ledger = makeLedger({ sql: database.sql, accounts, gate: control.gate, newId, now, log })
+  await ledger.open()
   await engine.start((event) => control.onEngineEvent(event))
   opened.push(() => engine.stop())
-  await recover({ crashed, engine, database, settle, metrics, log })
+  await recover({ crashed, engine, database, settle, metrics, log, onChange: control.gate.onCall })
+  const payments = await database.listen(BALANCE_CHANNEL, () => void ledger.refresh())
+  opened.push(() => payments.close())
+  await ledger.refresh()
 
-  const worker = makeWebhookWorker({
-    ...shared,
-    onSettled: metrics.onCallback,
-    onPaused: metrics.onReceiverPaused,
-    chance: share,
-    allow: config.callbacks.allow,
-    schedule: config.callbacks.retrySeconds.map((seconds) => seconds * 1000),
-    secretsOf: secrets.signing,
-  })
+  const worker = workerOf(config, { ...shared, metrics, secrets })
   metrics.lookAt({ engine, callbackBacklog: () => callbackBacklog(database.sql, now()), pausedReceivers: worker.pausedReceivers })
   await worker.start()
   opened.push(() => worker.stop())
@@ -118,7 +117,7 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
   const { keys, who, stop: stopWatchingKeys } = await openKeys(config, database, log)
   opened.push(stopWatchingKeys)
   const server = makeServer({
-    api: makeApi(metrics.watchModes(control), { keys, recordings, feed, callbacks: makeCallbackDesk({ database, secrets, now }) }),
+    api: makeApi(metrics.watchModes(control), { keys, ledger, recordings, feed, callbacks: makeCallbackDesk({ database, secrets, now }) }),
     accounts: { ...who, timeZone },
     publicUrl: () => publicUrl,
     limits: config.limits,
@@ -142,6 +141,22 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
   return { httpUrl, sipAddress: engine.address(), stop: () => (stopping ??= closeAll(opened)) }
 }
 
+interface Working extends Pick<WebhookWorkerOptions, 'database' | 'node' | 'now' | 'log'> {
+  readonly metrics: Metrics
+  readonly secrets: SecretBook
+}
+
+const workerOf = ({ callbacks }: Config, { metrics, secrets, ...shared }: Working): WebhookWorker =>
+  makeWebhookWorker({
+    ...shared,
+    onSettled: metrics.onCallback,
+    onPaused: metrics.onReceiverPaused,
+    chance: share,
+    allow: callbacks.allow,
+    schedule: callbacks.retrySeconds.map((seconds) => seconds * 1000),
+    secretsOf: secrets.signing,
+  })
+
 interface Recovering {
   readonly crashed: readonly Call[]
   readonly engine: NativeEngine
@@ -149,18 +164,20 @@ interface Recovering {
   readonly settle: Settle
   readonly metrics: Metrics
   readonly log: Log
+  readonly onChange: NonNullable<RecoveryOptions['onChange']>
 }
 
-async function recover({ crashed, engine, database, settle, metrics, log }: Recovering): Promise<void> {
+async function recover({ crashed, engine, database, settle, metrics, log, onChange }: Recovering): Promise<void> {
   await engine.farewell(memoriesOf(crashed))
-  await closeCrashed(crashed, { database, node: NODE, settle })
+  await closeCrashed(crashed, { database, node: NODE, settle, onChange })
   metrics.onCrashedCalls(crashed.length)
   if (crashed.length > 0)
     log.warn({ calls: crashed.length }, 'calls that were live when the server died are closed: their phones are told, their callbacks go out')
 }
 
 /** Who counts and who tells what happens to calls. */
-const watchedBy = (metrics: Metrics, feed: Feed): Pick<ControlOptions, 'onChange' | 'onHearing'> => ({
+const watchedBy = (metrics: Metrics, feed: Feed): Pick<ControlOptions, 'onChange' | 'onHearing' | 'onLimit'> => ({
+  onLimit: metrics.onLimit,
   onChange(before, after) {
     metrics.onCall(before, after)
     feed.onChange(before, after)

@@ -23,9 +23,11 @@ test('the examples of the description are answers that it promises, in both form
   }
 })
 
+/** Keys that are not always there: an answer without them is one. */
+const SOMETIMES = ['Date', 'Origin', 'Supervisor']
 type Spoil = (entries: readonly (readonly [string, unknown])[]) => readonly (readonly [string, unknown])[]
 const SPOILS: Readonly<Record<string, Spoil>> = {
-  'a key less': (entries) => entries.slice(1),
+  'a key less': (entries) => entries.filter(([key]) => key !== entries.find(([one]) => !SOMETIMES.includes(one))?.[0]),
   'a key more': (entries) => [['More', '1'], ...entries],
   'two keys in another order': ([first, second, ...others]) => [second ?? ['', ''], first ?? ['', ''], ...others],
 }

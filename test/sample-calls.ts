@@ -5,11 +5,16 @@ import type { Call } from '../src/domain/call.ts'
 import { SILENT, soundBefore } from '../src/domain/sound.ts'
 import type { CallbackRow } from '../src/store/outbox/rows.ts'
 import type { AccountId, CallId, KeyId, LegId, SoundId } from '../src/domain/ids.ts'
-import { TONE_EARS, type Tones } from '../src/domain/evidence/tones.ts'
+import { TONE_EARS, type TonePolicy, type Tones } from '../src/domain/evidence/tones.ts'
 import { type Leg, MODES, type Subscription } from '../src/domain/leg.ts'
+import { LIMITS } from '../src/domain/errors.ts'
+import { rate } from './sample-money.ts'
 
 export const ACCOUNT = 'acme' as AccountId
 export const T0 = Date.UTC(2026, 10, 22, 9, 0, 0, 123)
+
+/** Nobody is told that somebody listens; written by whoever may decide that. */
+export const UNTOLD: TonePolicy = { to: 'nobody', atEntry: true, everySeconds: 15, modes: MODES }
 
 let issued = 0
 /** Distinct in one process. */
@@ -37,6 +42,7 @@ export function sampleCall(change: Partial<Call> = {}): Call {
     limitMs: 14_400_000,
     subscription: null,
     customField: null,
+    rate: null,
     ...more,
   })
   const agent = leg('outbound', 'client:anna')
@@ -66,6 +72,7 @@ export function sampleCall(change: Partial<Call> = {}): Call {
     sound: soundBefore(SILENT),
     retriesLeft: 0,
     tones: null,
+    endReason: null,
     legs: [agent, customer, supervisor],
     ...change,
   }
@@ -118,6 +125,7 @@ const leg: fc.Arbitrary<Leg> = fc
       address: text as fc.Arbitrary<Address>,
       origin: fc.constant(role.origin),
       monitoring: fc.constant(role.monitoring),
+      rate: fc.option(rate),
       lastAction: fc.constantFrom('', 'listen', 'whisper', 'barge', 'hangup'),
       state: fc.oneof(
         fc.constant({ status: 'ringing' as const }),
@@ -166,5 +174,6 @@ export const anyCall: fc.Arbitrary<Call> = fc.record({
   ),
   retriesLeft: fc.integer({ min: 0, max: 3 }),
   tones: fc.option(tones),
+  endReason: fc.option(fc.constantFrom(...LIMITS)),
   legs: fc.uniqueArray(leg, { maxLength: 5, selector: (one) => one.id }),
 })

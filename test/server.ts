@@ -69,10 +69,12 @@ export interface TestServerOptions {
   readonly startMs?: number
   /** Waits between the attempts of a callback, s. */
   readonly retrySeconds?: readonly number[]
+  /** More of its account, with its indentation. */
+  readonly accountYaml?: string
 }
 
 export async function openTestServer(extraYaml = '', trunk: Partial<PhoneOptions> = {}, options: TestServerOptions = {}): Promise<TestServer> {
-  const { on = usualServer(), retrySeconds, startMs = START_MS, started: isStarted = true } = options
+  const { on = usualServer(), retrySeconds, startMs = START_MS, accountYaml = '', started: isStarted = true } = options
   const database = on === 'oldest' ? await openTestDatabase('oldest') : null
   const folder = await mkdtemp(join(tmpdir(), 'earshot-server-'))
   const [httpPort, sipPort] = [await freePort(), await freePort()]
@@ -109,7 +111,7 @@ accounts:
       - { name: priya, password: priya-priya }
       - { name: ravi, password: ravi-ravi }
       - { name: boss, password: boss-boss }
-      - { name: chief, password: chief-chief }
+      - { name: chief, password: chief-chief }${accountYaml}
 trunks:
   - { name: customer, uri: "sip:${trunkPhone.uri.replace(/^sip:[^@]*@/, '')}", numbers: ["+918012345678"] }
 dial: { allow: ["+91"] }

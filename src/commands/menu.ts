@@ -4,6 +4,7 @@ import { addKeyCommands } from './access/menu.ts'
 import type { BackupOptions, RestoreOptions } from './backup.ts'
 import type { Desk } from './desk.ts'
 import { addCallbackCommands } from './callbacks-menu.ts'
+import { addMoneyCommands } from './ledger/menu.ts'
 import { count, DATABASE_HELP, DEFAULT_LIMIT, MOST } from './flags.ts'
 import type { RecordOptions } from './opening.ts'
 import type { CallListOptions } from './records.ts'
@@ -35,7 +36,7 @@ Examples:
   $ earshot calls list --limit 100 --json --full  the newest hundred, for a program
   $ earshot calls show CALL                       one call and its legs`
 
-/** Adds `doctor`, `calls`, `callbacks`, `secrets`, `keys`, `backup`, `restore` and `migrate`; each says its exit code to `done`. */
+/** Adds `doctor`, `calls`, `callbacks`, `secrets`, `keys`, `usage`, `balance`, `backup`, `restore` and `migrate`; each says its exit code to `done`. */
 export function addOperatorCommands(earshot: Command, desk: Desk, done: (code: number) => void): void {
   const add = (parent: Command, name: string, description: string): Command =>
     parent
@@ -73,6 +74,8 @@ export function addOperatorCommands(earshot: Command, desk: Desk, done: (code: n
     .requiredOption('--from <file>', 'a file that earshot backup has written')
     .addHelpText('after', RESTORE_HELP)
     .action(async (options: RestoreOptions) => done(await (await backups()).restore(desk, options)))
+
+  addMoneyCommands(earshot, add, desk, done)
 
   add(earshot, 'migrate', 'bring the tables of the database up to date, as every start does')
     .addHelpText('after', '\nExample, before a new version is started:\n  $ earshot migrate --config /etc/earshot.yaml')

@@ -3,6 +3,7 @@ import type { Config } from '../config.ts'
 import type { Call } from '../domain/call.ts'
 import type { CallQuery } from '../domain/call-query.ts'
 import type { AccountId, CallId } from '../domain/ids.ts'
+import { callPrice, legPrice } from '../domain/account/rating.ts'
 import type { Leg } from '../domain/leg.ts'
 import { listCalls, loadCall } from '../store/calls.ts'
 import { columns, type Desk, json, plain, shownBy, timeText } from './desk.ts'
@@ -63,9 +64,9 @@ export async function callsShow(desk: Desk, id: string, options: ShowOptions): P
     desk.out(fields(callJson(call, show)).join('\n'))
     const rows = call.legs.map((leg) => {
       const { status, answeredAt, endedAt } = legTimes(leg)
-      return [leg.id, leg.origin, show(leg.address), status, leg.monitoring?.mode ?? '', timeText(answeredAt), timeText(endedAt)]
+      return [leg.id, leg.origin, show(leg.address), status, leg.monitoring?.mode ?? '', timeText(answeredAt), timeText(endedAt), legPrice(leg) ?? '']
     })
-    desk.out(columns(['LEG', 'ORIGIN', 'ADDRESS', 'STATUS', 'MODE', 'ANSWERED', 'ENDED'], rows).join('\n'))
+    desk.out(columns(['LEG', 'ORIGIN', 'ADDRESS', 'STATUS', 'MODE', 'ANSWERED', 'ENDED', 'PRICE'], rows).join('\n'))
     return 0
   })
 }
@@ -115,6 +116,8 @@ function callJson(call: Call, show: Show): Readonly<Record<string, unknown>> {
     createdAt: timeText(call.createdAt),
     endedAt: call.state.status === 'ended' ? timeText(call.state.endedAt) : null,
     customField: call.customField === null ? null : show(call.customField),
+    price: callPrice(call),
+    endReason: call.endReason,
     legs: call.legs.map((leg) => legJson(leg, show)),
   }
 }
@@ -131,6 +134,8 @@ function legJson(leg: Leg, show: Show): Readonly<Record<string, unknown>> {
     createdAt: timeText(leg.createdAt),
     answeredAt: timeText(answeredAt) || null,
     endedAt: timeText(endedAt) || null,
+    price: legPrice(leg),
+    rate: leg.rate && `${leg.rate.price} ${leg.rate.currency} per ${leg.rate.pulseS} s`,
   }
 }
 

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { XMLParser } from 'fast-xml-parser'
 import { example } from '../../test/data/contract/sample-call.ts'
 import { SCOPES } from '../domain/account/rights.ts'
-import { DOMAIN_ERRORS, DomainError } from '../domain/errors.ts'
+import { DOMAIN_ERRORS, DomainError, type DomainErrorCode } from '../domain/errors.ts'
 import { domainError, errorResource, httpError, type HttpErrorCode } from './errors.ts'
 import { rendered } from './xml.ts'
 
@@ -58,6 +58,12 @@ test('[C10] each refusal of the domain has its status', () => {
     ['key-configured', 409],
     ['too-many-keys', 403],
     ['notice-missing', 403],
+    ['no-rate', 403],
+    ['no-balance', 403],
+    ['day-spend-reached', 403],
+    ['legs-reached', 403],
+    ['leg-starts-reached', 403],
+    ['no-plan', 404],
     ['idempotency-mismatch', 409],
     ['callback-not-found', 404],
     ['callback-not-parked', 409],
@@ -71,7 +77,16 @@ test('[C10] every 403 says which right or limit it is about', () => {
   const messages = DOMAIN_ERRORS.map((code) => domainError(new DomainError(code)))
     .filter(({ status }) => status === 403)
     .map(({ message }) => message)
-  assert.equal(new Set(messages).size, 6)
+  assert.equal(new Set(messages).size, 11)
+})
+
+test('[C10] a cap that refuses a leg is in the message, and for legs a minute also how long to wait', () => {
+  const message = (code: DomainErrorCode, detail: string): string => domainError(new DomainError(code, detail)).message
+  assert.match(message('legs-reached', '50'), /may have 50 legs at the same time/)
+  assert.match(message('leg-starts-reached', '60/17'), /may dial 60 legs a minute; try again in 17 s$/)
+  assert.match(message('day-spend-reached', '5000.000'), /may spend 5000.000 a day/)
+  assert.match(message('no-balance', ''), /balance is used up or does not cover it; top it up/)
+  assert.match(message('no-rate', ''), /no rate for this destination/)
 })
 
 test('[C10] the detail of a refusal is for the log, not for the caller', () => {

@@ -33,6 +33,9 @@ export type HttpErrorCode =
 const status = (code: number, message: string): WireError => ({ status: code, key: 'Status', message })
 const documented404 = (message: string): WireError => ({ status: 404, key: 'Code', message })
 
+/** A detail that is no number is no cap, and not for the caller. */
+const plainNumber = (text: string): string => (/^\d[\d.]*$/.test(text) ? text : 'so many')
+
 const DOMAIN: Readonly<Record<DomainErrorCode, (detail: string) => WireError>> = {
   'call-not-in-progress': () => documented404('Given callSID is not in-progress'),
   'leg-not-found': () => documented404('Given legSID does not exist. Please check the legSID passed'),
@@ -49,6 +52,16 @@ const DOMAIN: Readonly<Record<DomainErrorCode, (detail: string) => WireError>> =
   'too-many-keys': () => status(403, 'Key cannot be created: your account already has as many active keys as are allowed'),
   'notice-missing': () =>
     status(403, 'Leg cannot be created: your account has no notice policy, which says whether the parties hear a tone while somebody listens'),
+  'no-rate': () => status(403, 'Call cannot be made: your rate plan has no rate for this destination'),
+  'no-balance': () => status(403, 'Call cannot be made: your balance is used up or does not cover it; top it up and try again'),
+  'day-spend-reached': (cap) => status(403, `Call cannot be made: your account may spend ${plainNumber(cap)} a day; try again tomorrow`),
+  'legs-reached': (cap) =>
+    status(403, `Call cannot be made: your account may have ${plainNumber(cap)} legs at the same time; try again when calls have ended`),
+  'leg-starts-reached': (detail) => {
+    const [cap = '', waitS = ''] = detail.split('/')
+    return status(403, `Call cannot be made: your account may dial ${plainNumber(cap)} legs a minute; try again in ${plainNumber(waitS)} s`)
+  },
+  'no-plan': () => status(404, 'Your account has no rate plan'),
   'idempotency-mismatch': () => status(409, 'Idempotency-Key was already used with another request'),
   'callback-not-found': () => status(404, 'Given callbackSID does not exist. Please check the callbackSID passed'),
   'callback-not-parked': () => status(409, 'Callback cannot be replayed: only a parked one can'),
@@ -84,7 +97,7 @@ const isOfHttp = (code: ErrorCode): code is HttpErrorCode => Object.hasOwn(HTTP,
 /** One of a handful of words that every developer may know; any other detail of a missing right is for the log. */
 const isScope = (right: string): boolean => SCOPES.some((scope) => scope === right)
 
-/** The spelling of a refusal. Its detail is shown where it is the API's own word: the name of a parameter, or of a scope. */
+/** The spelling of a refusal. Its detail is shown where it is the API's own word (the name of a parameter, or of a scope), or a cap of the account. */
 export const domainError = (error: DomainError): WireError => DOMAIN[error.code](error.detail)
 
 /** @param incidentId For `internal`: what finds the error in the log. */

@@ -126,7 +126,8 @@ test('[C31] an ended call with details is the vendor’s example', () => {
   assert.equal(json(callResource(endedCall, JSON_OPTIONS, { now: 0 })), exampleJson('call-ended.json'))
 })
 
-const LEG_KEYS = 'Sid CallSid AccountSid PhoneNumber Status Origin LastAction DateCreated DateUpdated StartTime EndTime OnCallDuration Uri'.split(' ')
+const LEG_KEYS =
+  'Sid CallSid AccountSid PhoneNumber Status Origin LastAction DateCreated DateUpdated StartTime EndTime OnCallDuration Price Uri'.split(' ')
 
 test('[C31] all legs of a call, ended ones included, in order of creation and each with its own status', () => {
   const over: Leg = {

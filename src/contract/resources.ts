@@ -1,6 +1,7 @@
 /** Calls and legs as answers: key for key, in the vendor's order (contract C11 to C13, C16, C20, C21, C30, C31). */
 import { type Call, conversationMs, parties } from '../domain/call.ts'
 import { isConversation, isLive, type Leg, onCallMs } from '../domain/leg.ts'
+import { callPrice, legPrice } from '../domain/account/rating.ts'
 import { wireDate } from './dates.ts'
 import { addressOut } from './numbers.ts'
 import type { Format, WireObject } from './xml.ts'
@@ -35,6 +36,7 @@ export function allLegs(call: Call, { format, timeZone }: ResourceOptions): Wire
       StartTime: wireDate(leg.createdAt, timeZone),
       EndTime: leg.state.status === 'ended' ? wireDate(leg.state.endedAt, timeZone) : null,
       OnCallDuration: String(wholeSeconds(onCallMs(leg))),
+      Price: legPrice(leg),
       Uri: `${callPath(call)}/Legs`,
     }),
   )
@@ -66,7 +68,7 @@ export const legFields = (call: Call, leg: Leg, timeZone: string) => ({
 
 /**
  * A call (C30, C31). `Duration` is whole seconds from the first party's answer to the end, null while the call lives.
- * `Price` is null until somebody rates calls.
+ * `Price` is null while it lives, and without a rate plan (C33).
  * @param details What `?details=true` adds, computed up to `now` (epoch ms) while the call lives; null leaves it out.
  */
 export const callResource = (call: Call, options: ResourceOptions, details: { readonly now: number } | null): WireObject => ({
@@ -90,7 +92,7 @@ export function callFields(call: Call, { format, timeZone, publicUrl }: Resource
     StartTime: created,
     EndTime: ended ? wireDate(ended.endedAt, timeZone) : null,
     Duration: ended ? String(talkSeconds(call, ended.endedAt)) : null,
-    Price: null,
+    Price: callPrice(call),
     Direction: call.direction,
     AnsweredBy: null,
     ForwardedFrom: null,
@@ -126,6 +128,7 @@ function callDetails(call: Call, until: number): WireObject {
     ConversationDuration: wholeSeconds(conversationMs(call, until)),
     Leg1Status: first ? legStatus(first) : '',
     Leg2Status: second ? legStatus(second) : '',
+    ...(call.endReason === null ? {} : { EndReason: call.endReason }),
     // Unlike the other lists, this one keeps its wrapper in the vendor's JSON.
     Legs: legs.map((leg, n): WireObject => ({ Leg: { Id: n + 1, OnCallDuration: wholeSeconds(onCallMs(leg)) } })),
   }

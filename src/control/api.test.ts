@@ -17,6 +17,7 @@ import { type Api, makeApi } from './api.ts'
 import { makeFeed } from './feed.ts'
 import { NO_RECORDS } from './settle.ts'
 import { type Idempotency, makeControl, type RunningControl } from './control.ts'
+import type { Ledger } from './billing/ledger.ts'
 
 const ACME = 'acme' as AccountId
 const at = (text: string): Address => text as Address
@@ -76,7 +77,7 @@ beforeEach(async () => {
   })
   await engine.start((event) => control.onEngineEvent(event))
   const feed = makeFeed({ life: node, now: () => 1, live: (accountId) => control.live(accountId) })
-  api = makeApi(control, { keys: {} as KeyDesk, callbacks: {} as CallbackDesk, feed, recordings: { find: async () => null } })
+  api = makeApi(control, { keys: {} as KeyDesk, callbacks: {} as CallbackDesk, feed, ledger: {} as Ledger, recordings: { find: async () => null } })
 })
 
 async function talking(from = 'client:priya'): Promise<{ readonly callId: CallId; readonly agent: LegId; readonly customer: LegId }> {

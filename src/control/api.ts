@@ -5,6 +5,8 @@
  * Rights come before everything else, so that a refusal tells nothing about what is there: first the scope, then whether the
  * call is there for that key.
  */
+import type { Adjustment } from '../domain/account/balance.ts'
+import type { UsageQuery, UsageReport } from '../domain/account/usage.ts'
 import type { Call } from '../domain/call.ts'
 import type { CallPage, CallQuery } from '../domain/call-query.ts'
 import type { ConnectCommand, MonitorCommand } from '../domain/commands.ts'
@@ -18,9 +20,10 @@ import type { RotatedSecret, SecretState } from '../webhooks/secrets.ts'
 import type { CallbackDesk } from './callback-desk.ts'
 import type { Feed, Following, FollowOptions } from './feed.ts'
 import { assertMayGrant, type Key, type KeyCommand, maySeeKey } from '../domain/account/keys.ts'
-import { assertMay, assertUnlimited, maySee, type Principal, reachesAny, reachOf, scopeOfMode } from '../domain/account/rights.ts'
+import { assertMay, assertUnlimited, maySee, type Principal, reachesAny, reachOf, type Scope, scopeOfMode } from '../domain/account/rights.ts'
 import type { IssuedKey, KeyDesk } from './access/key-desk.ts'
 import type { Control, Idempotency, LegOfCall } from './control.ts'
+import type { BalanceStanding, Ledger, WantedAdjustment } from './billing/ledger.ts'
 
 /** Every method may throw DomainError `right-missing`, and what `Control` says of its own. */
 export interface Api {
@@ -70,12 +73,21 @@ export interface Api {
   revokeKey(who: Principal, id: KeyId): Promise<Key>
   /** `accounts.admin`, and no limit to named agents: the log is of all of them. */
   audit(who: Principal, query: EvidenceQuery): Promise<EvidencePage>
+  /** `usage.read` by a key without a limit, as all that is about money: it is the whole account's. */
+  usage(who: Principal, query: UsageQuery): Promise<UsageReport>
+  /** `usage.read` */
+  balance(who: Principal): Promise<BalanceStanding>
+  /** `usage.read` */
+  adjustments(who: Principal, before: string | null, limit: number): Promise<readonly Adjustment[]>
+  /** `accounts.admin` */
+  adjustBalance(who: Principal, wanted: Omit<WantedAdjustment, 'by'>, idempotency: Idempotency | null): Promise<Adjustment>
 }
 
 /** What stands behind the API besides `Control`. */
 export interface Desks {
   readonly keys: KeyDesk
   readonly callbacks: CallbackDesk
+  readonly ledger: Ledger
   readonly recordings: Pick<Recordings, 'find'>
   readonly feed: Pick<Feed, 'follow'>
 }
@@ -87,12 +99,14 @@ export const makeApi = (control: Control, desks: Desks): Api => ({
   ...callApi(control, desks),
   ...keyApi(desks.keys),
   ...callbackApi(desks.callbacks),
+  ...moneyApi(desks.ledger),
 })
 
 type KeyMethods = 'createKey' | 'keys' | 'key' | 'rotateKey' | 'revokeKey'
-type OfDesks = KeyMethods | keyof CallbackDesk
+type MoneyMethods = 'usage' | 'balance' | 'adjustments' | 'adjustBalance'
+type OfDesks = KeyMethods | MoneyMethods | keyof CallbackDesk
 
-function callApi(control: Control, { recordings, feed }: Omit<Desks, 'keys' | 'callbacks'>): Omit<Api, OfDesks> {
+function callApi(control: Control, { recordings, feed }: Pick<Desks, 'recordings' | 'feed'>): Omit<Api, OfDesks> {
   /** A call outside of the key's limit is refused as one that does not exist, and no sooner. */
   const seen = async (who: Principal, callId: CallId, unknown: DomainErrorCode): Promise<Call> => {
     const call = await (unknown === 'call-not-found' ? control.call : control.liveCall)(who.accountId, callId)
@@ -174,6 +188,21 @@ function callbackApi(desk: CallbackDesk): Pick<Api, keyof CallbackDesk> {
     replayParked: async (who, receiver) => desk.replayParked(admin(who), receiver),
     callbackSecret: async (who) => desk.callbackSecret(admin(who)),
     rotateCallbackSecret: async (who, keepMs) => desk.rotateCallbackSecret(admin(who), keepMs),
+  }
+}
+
+function moneyApi(ledger: Ledger): Pick<Api, MoneyMethods> {
+  const whose = (who: Principal, scope: Scope): AccountId => {
+    assertMay(who, scope)
+    assertUnlimited(who)
+    return who.accountId
+  }
+  return {
+    usage: async (who, query) => ledger.usage(whose(who, 'usage.read'), query),
+    balance: async (who) => ledger.balance(whose(who, 'usage.read')),
+    adjustments: async (who, before, limit) => ledger.adjustments(whose(who, 'usage.read'), before, limit),
+    adjustBalance: async (who, wanted, idempotency) =>
+      ledger.adjust(whose(who, 'accounts.admin'), { ...wanted, by: who.keyId }, ofKey(who, idempotency)),
   }
 }
 

@@ -495,7 +495,7 @@ const recovery = (here: House & { readonly node: string }): RecoveryOptions => (
   node: here.node,
   settle: (_, decision) => ({
     decision,
-    records: { evidence: [], callbacks: rows(decision, () => `r${here.node}${decision.notices.length}${Math.floor(performance.now() * 1e6)}`) },
+    records: { ...NO_RECORDS, callbacks: rows(decision, () => `r${here.node}${decision.notices.length}${Math.floor(performance.now() * 1e6)}`) },
   }),
 })
 

@@ -3,12 +3,13 @@
  * one queue per call serialises all of it.
  */
 import { type Account, callerIdFor, type DialRules, mayDial, routeIncoming } from '../domain/account/account.ts'
+import type { LegWish } from '../domain/account/rating.ts'
 import type { Address } from '../domain/address.ts'
 import type { Call, Decision } from '../domain/call.ts'
 import type { CallPage, CallQuery } from '../domain/call-query.ts'
 import { addMonitor, type ConnectCommand, changeMode, connect, hangUp, type MonitorCommand } from '../domain/commands.ts'
-import { DomainError } from '../domain/errors.ts'
-import { incoming, onAnswered, onEnded, onPlayed, onRinging } from '../domain/events.ts'
+import { DomainError, type LimitCode } from '../domain/errors.ts'
+import { cutOff, incoming, isWorthAnotherTry, onAnswered, onEnded, onPlayed, onRinging } from '../domain/events.ts'
 import type { EvidencePage, EvidenceQuery } from '../domain/evidence/entry.ts'
 import { onToneEnded } from '../domain/evidence/tones.ts'
 import type { AccountId, CallId, LegId, SoundId } from '../domain/ids.ts'
@@ -17,6 +18,7 @@ import type { EngineEvent } from '../engine/engine.ts'
 import { listCalls, loadCall } from '../store/calls.ts'
 import { listEvidence } from '../store/evidence/log.ts'
 import { findIdempotency, IDEMPOTENCY_MS, type IdempotencyRecord, IdempotencyTaken } from '../store/idempotency.ts'
+import { type FirstLeg, type Gate, isLimit, makeGate } from './billing/gate.ts'
 import { makeSteps, type Steps, type StepsOptions } from './steps.ts'
 
 /** A leg and the call it belongs to, as they were when the answer was decided. */
@@ -35,9 +37,9 @@ export interface Idempotency {
 
 /** Calls of another account are, to whoever asks, not there. Every method may throw DomainError `draining` except the readers. */
 export interface Control {
-  /** @throws {DomainError} destination-not-allowed (From or To) · invalid-parameter (CallerId) · idempotency-mismatch · draining */
+  /** @throws {DomainError} destination-not-allowed (From or To) · invalid-parameter (CallerId) · a `LimitCode` · idempotency-mismatch · draining */
   connect(accountId: AccountId, command: ConnectCommand, idempotency: Idempotency | null): Promise<Call>
-  /** @throws {DomainError} call-not-in-progress · invalid-parameter (TargetLegSid, CallerId) · notice-missing · destination-not-allowed · too-many-monitors · idempotency-mismatch · draining */
+  /** @throws {DomainError} call-not-in-progress · invalid-parameter (TargetLegSid, CallerId) · notice-missing · destination-not-allowed · a `LimitCode` · too-many-monitors · idempotency-mismatch · draining */
   createMonitorLeg(accountId: AccountId, callId: CallId, command: MonitorCommand, idempotency: Idempotency | null, why?: Why): Promise<LegOfCall>
   /** Resolves when the sound has changed. @throws {DomainError} call-not-in-progress · leg-not-found */
   changeMode(accountId: AccountId, callId: CallId, legId: LegId, mode: Mode, why?: Why): Promise<LegOfCall>
@@ -61,6 +63,8 @@ export interface ControlOptions extends StepsOptions {
   readonly dialRules: DialRules
   /** 32 characters of `[0-9a-z]`, unguessable (C6). */
   readonly newId: () => string
+  /** A limit of an account refused a leg or ended a call; for those who count. Must not throw. */
+  readonly onLimit?: (reason: LimitCode) => void
 }
 
 /** What `main` does with control besides handing it to `http`. */
@@ -75,6 +79,8 @@ export interface RunningControl extends Control {
   live(accountId: AccountId): readonly Call[]
   /** How many calls are live. */
   liveCount(): number
+  /** What accounts may have; whoever knows of their money tells it. */
+  readonly gate: Gate
 }
 
 /** The ring and talk limits of calls that come in (C30's defaults). */
@@ -88,13 +94,28 @@ const DRAIN_POLL_MS = 20
 /** What the parts of control share. */
 interface Desk extends ControlOptions {
   readonly steps: Steps
+  readonly gate: Gate
   draining: boolean
 }
 
 export function makeControl(options: ControlOptions): RunningControl {
-  const desk: Desk = { ...options, steps: makeSteps(options), draining: false }
-  const { steps } = desk
+  const steps: Steps = makeSteps({
+    ...options,
+    onChange(before, after) {
+      gate.onCall(before, after)
+      options.onChange?.(before, after)
+    },
+  })
+  const { accounts, now, schedule, log, onLimit } = options
+  const gate: Gate = makeGate({
+    ...{ accounts, now, schedule, log, onLimit },
+    liveCall: steps.live.get,
+    liveCalls: steps.live.all,
+    endCall: (callId, reason) => void steps.happen(callId, (call) => cutOff(call, reason)),
+  })
+  const desk: Desk = { ...options, steps, gate, draining: false }
   return {
+    gate,
     ...commandsOf(desk),
     async liveCall(accountId, callId) {
       return ownCall(steps.live.get(callId), accountId)
@@ -116,7 +137,7 @@ export function makeControl(options: ControlOptions): RunningControl {
 }
 
 function commandsOf(desk: Desk): Pick<Control, 'connect' | 'createMonitorLeg' | 'changeMode' | 'hangUp'> {
-  const { steps, now } = desk
+  const { steps, gate, now } = desk
   const onLeg = async (accountId: AccountId, callId: CallId, legId: LegId, decide: (call: Call) => Decision): Promise<LegOfCall> =>
     legOfCall(await steps.command(callId, (current) => decide(ownCall(current, accountId))), legId)
   return {
@@ -126,10 +147,16 @@ function commandsOf(desk: Desk): Pick<Control, 'connect' | 'createMonitorLeg' | 
         assertMayDial(desk, account, [wanted.from, wanted.to])
         assertMayShow(account, wanted.callerId)
         const ids = { callId: desk.newId() as CallId, legId: desk.newId() as LegId, account }
-        const call = await steps.command(
-          ids.callId,
-          () => connect(wanted, ids, now()),
-          (begun) => recordOf(desk, accountId, idempotency, { callId: begun.id, legId: null, answer: begun }),
+        const parties: readonly LegWish[] = [
+          { origin: 'outbound', address: wanted.from },
+          { origin: 'outbound-dial', address: wanted.to },
+        ]
+        const call = await gate.within(account, ids, parties, () =>
+          steps.command(
+            ids.callId,
+            () => connect(wanted, ids, now()),
+            (begun) => recordOf(desk, accountId, idempotency, { callId: begun.id, legId: null, answer: begun }),
+          ),
         )
         fetchAhead(desk, call)
         return call
@@ -141,10 +168,12 @@ function commandsOf(desk: Desk): Pick<Control, 'connect' | 'createMonitorLeg' | 
         assertMayDial(desk, account, [wanted.phone])
         assertMayShow(account, wanted.callerId)
         const legId = desk.newId() as LegId
-        const call = await steps.command(
-          callId,
-          (current) => addMonitor(ownCall(current, accountId), wanted, legId, { ...account, why }, now()),
-          (next) => recordOf(desk, accountId, idempotency, { callId, legId, answer: legOfCall(next, legId) }),
+        const call = await gate.within(account, { callId, legId }, [{ origin: 'monitor', address: wanted.phone }], () =>
+          steps.command(
+            callId,
+            (current) => addMonitor(ownCall(current, accountId), wanted, legId, { ...account, why }, now()),
+            (next) => recordOf(desk, accountId, idempotency, { callId, legId, answer: legOfCall(next, legId) }),
+          ),
         )
         return legOfCall(call, legId)
       }),
@@ -175,11 +204,17 @@ function take(desk: Desk, event: EngineEvent): void {
     case 'ringing':
       return void steps.happen(callId, (call) => onRinging(call, legId))
     case 'answered':
-      return void steps.happen(callId, (call) => onAnswered(call, legId, { freshLegId: desk.newId() as LegId, memory: event.memory }, now()))
+      return void steps.happen(callId, (call) =>
+        onAnswered(call, legId, { freshLegId: desk.newId() as LegId, memory: event.memory, refusal: desk.gate.barsSecond(call, legId) }, now()),
+      )
     case 'ended':
-      return void steps.happen(callId, (call) => onEnded(call, legId, event.cause, now(), desk.draining ? null : (desk.newId() as LegId)))
+      return void steps.happen(callId, (call) => onEnded(call, legId, event.cause, now(), legForRetry(desk, call, event)))
   }
 }
+
+/** C30, `MaxRetries`: a leg for another try takes its place like any other; null when it gets none. */
+const legForRetry = (desk: Desk, call: Call, { legId, cause }: Extract<EngineEvent, { kind: 'ended' }>): LegId | null =>
+  !desk.draining && isWorthAnotherTry(call, legId, cause) && desk.gate.barsRedial(call) === null ? (desk.newId() as LegId) : null
 
 /** Somebody calls in. A call that cannot be written down is not taken: its leg is refused, though the house never knew it. */
 async function comeIn(desk: Desk, event: Extract<EngineEvent, { kind: 'incoming' }>): Promise<void> {
@@ -191,31 +226,38 @@ async function comeIn(desk: Desk, event: Extract<EngineEvent, { kind: 'incoming'
     const destination = routeIncoming(account, dialRules, event)
     const callerId = destination === null ? from : callerIdFor(account, event, destination)
     const agentIs = source === 'agent' && !destination?.startsWith('client:') ? 'caller' : 'dialled'
+    const parties = { callId, accountId, callerLegId: legId, from, dialled, source, destination, callerId, agentIs } as const
+    const { letGo, refusal } = placesFor(desk, account, { callId, legId }, parties)
     const dialledLegId = desk.newId() as LegId
-    await steps.command(callId, () =>
-      incoming(
-        {
-          callId,
-          accountId,
-          callerLegId: legId,
-          dialledLegId,
-          from,
-          dialled,
-          source,
-          destination,
-          callerId,
-          agentIs,
-          ringMs: INCOMING_RING_MS,
-          limitMs: INCOMING_LIMIT_MS,
-        },
-        now(),
-      ),
-    )
+    await steps
+      .command(callId, () => incoming({ ...parties, dialledLegId, refusal, ringMs: INCOMING_RING_MS, limitMs: INCOMING_LIMIT_MS }, now()))
+      .finally(letGo)
   } catch (error) {
     await steps.breakOff(callId, error)
     await engine
       .hangUp(callId, legId, 'failed')
       .catch((again: unknown) => desk.log.error({ call: callId, leg: legId, err: again }, 'this caller could not be refused'))
+  }
+}
+
+/** A caller who is put through takes two places; one who is refused anyway takes none. */
+function placesFor(
+  { gate }: Desk,
+  account: Account,
+  first: FirstLeg,
+  { from, destination }: { readonly from: Address; readonly destination: Address | null },
+): { readonly letGo: () => void; readonly refusal: LimitCode | null } {
+  if (destination === null) return { letGo: () => {}, refusal: null }
+  const wishes: readonly LegWish[] = [
+    { origin: 'inbound', address: from },
+    { origin: 'outbound-dial', address: destination },
+  ]
+  try {
+    const letGo = gate.take(account, first, wishes)
+    return { letGo: () => letGo('dialled'), refusal: null }
+  } catch (error) {
+    if (!isLimit(error)) throw error
+    return { letGo: () => {}, refusal: error.code }
   }
 }
 
@@ -231,6 +273,7 @@ async function drain(desk: Desk, graceMs: number): Promise<void> {
     for (const call of steps.live.all()) await steps.hangUpAll(call.id, (leg) => (leg.state.status === 'answered' ? 'completed' : 'canceled'))
   }
   steps.stop()
+  desk.gate.stop()
 }
 
 /** Another account's call is not there. @throws {DomainError} call-not-in-progress */

@@ -17,6 +17,8 @@ export interface RecoveryOptions {
   readonly database: Database
   readonly node: string
   readonly settle: Settle
+  /** A call was closed, and is so on record; for those who count. Must not throw. */
+  readonly onChange?: (before: Call, after: Call) => void
 }
 
 /** @returns The calls that were live when this node died, as they were, oldest first. */
@@ -31,12 +33,13 @@ export const memoriesOf = (crashed: readonly Call[]): readonly string[] =>
     .filter((memory) => memory !== null)
 
 /** Closes them. To be done before this life's first heartbeat, which would hide when the former one ended. */
-export async function closeCrashed(crashed: readonly Call[], { database, node, settle }: RecoveryOptions): Promise<void> {
+export async function closeCrashed(crashed: readonly Call[], { database, node, settle, onChange }: RecoveryOptions): Promise<void> {
   if (crashed.length === 0) return
   // Without a heartbeat nothing is known but the calls' own last changes.
   const lastAliveAt = (await lastBeat(database.sql, node)) ?? 0
   for (const call of crashed) {
     const { decision, records } = settle(call, closeAfterCrash(call, lastAliveAt), 'crash')
     await saveCall(database.sql, { call: decision.call, node, ...records, idempotency: null })
+    onChange?.(call, decision.call)
   }
 }

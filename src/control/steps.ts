@@ -64,7 +64,7 @@ export function makeSteps(options: StepsOptions): Steps {
       tries.later(callId)
     },
   })
-  const deadlines = makeDeadlines(schedule, now, (callId) => void happen(callId, (call) => onDeadline(call, now())))
+  const deadlines = makeDeadlines<CallId>(schedule, now, (callId) => void happen(callId, (call) => onDeadline(call, now())))
   const tries = makeTries(schedule, (callId) => queue.run(callId, () => live.catchUp(callId)))
 
   const give = makeGive({

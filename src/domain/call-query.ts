@@ -32,7 +32,7 @@ export interface CallQuery {
   readonly statuses: readonly ('in-progress' | EndCause)[] | null
   /** Whole seconds as a call shows them; a call that has not ended has none. */
   readonly durationS: Bounds<number> | null
-  /** Decimals. No call has a price until somebody rates calls, so none passes. */
+  /** Decimals. A call that is not rated, or has not ended, has no price and passes no bound. */
   readonly price: Bounds<string> | null
   readonly directions: readonly Call['direction'][] | null
   /** By creation, then by id. */

@@ -7,7 +7,7 @@
  *   live ──a conversation leg ends, or the last one──▶ ending ──every leg has ended──▶ ended
  */
 import type { Address } from './address.ts'
-import { DomainError } from './errors.ts'
+import { DomainError, type LimitCode } from './errors.ts'
 import { type Hearing, hearing } from './hearing.ts'
 import type { Tones } from './evidence/tones.ts'
 import type { AccountId, CallId, LegId, SoundId, TapeId } from './ids.ts'
@@ -43,6 +43,8 @@ export interface Call {
   readonly retriesLeft: number
   /** The tones that tell the parties of supervisors; null before the first supervisor was asked for. */
   readonly tones: Tones | null
+  /** The limit of its account that ended this call or kept it from going on; null: none. */
+  readonly endReason: LimitCode | null
   /** In order of creation, ended ones included. */
   readonly legs: readonly Leg[]
 }

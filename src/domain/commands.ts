@@ -66,6 +66,7 @@ export function newLeg({ id, address, origin, now, ringMs, limitMs }: NewLeg): L
     state: { status: 'ringing' },
     subscription: null,
     customField: null,
+    rate: null,
   }
 }
 
@@ -96,6 +97,7 @@ export function connect(
     sound: soundBefore(sound),
     retriesLeft: maxRetries,
     tones: null,
+    endReason: null,
     legs: [leg],
   }
   return { call, orders: [{ kind: 'dial', legId: leg.id, legKind: 'conversation', to: from, callerId }], notices: [] }

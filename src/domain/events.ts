@@ -18,6 +18,7 @@ import { newLeg } from './commands.ts'
 import type { AccountId, CallId, LegId, SoundId } from './ids.ts'
 import { type EndCause, isConversation, isLive, type Leg, UNEXPLAINED } from './leg.ts'
 import { OPENING, SILENT, soundBefore, tapesOf, WAIT, whenBothAreThere, whenOpen } from './sound.ts'
+import type { LimitCode } from './errors.ts'
 
 export interface Incoming {
   readonly callId: CallId
@@ -29,6 +30,8 @@ export interface Incoming {
   readonly source: IncomingRequest['source']
   /** Where the call goes; null refuses it. */
   readonly destination: Address | null
+  /** The limit of the account that keeps it from its destination, if one does; then the call is refused. */
+  readonly refusal?: LimitCode | null
   /** What the destination sees. */
   readonly callerId: Address
   /** Whose leg is coached by default: an agent who calls out is the agent, else the one who is rung. */
@@ -39,7 +42,7 @@ export interface Incoming {
 
 /** Somebody calls in: their leg waits while the destination is rung, or is refused when there is none. */
 export function incoming(event: Incoming, now: number): Decision {
-  const { ringMs, limitMs, from, callerId, destination } = event
+  const { ringMs, limitMs, from, callerId, destination, refusal = null } = event
   const caller = newLeg({ id: event.callerLegId, address: from, origin: 'inbound', now, ringMs, limitMs })
   const call: Call = {
     id: event.callId,
@@ -59,10 +62,11 @@ export function incoming(event: Incoming, now: number): Decision {
     sound: soundBefore(SILENT),
     retriesLeft: 0,
     tones: null,
+    endReason: refusal,
     legs: [caller],
   }
-  if (destination === null) {
-    const cause = event.source === 'agent' ? 'forbidden' : 'nobody-there'
+  if (destination === null || refusal !== null) {
+    const cause = refusal !== null || event.source === 'agent' ? 'forbidden' : 'nobody-there'
     return { call, orders: [{ kind: 'hang-up', legId: caller.id, cause }], notices: [] }
   }
   const dialled = newLeg({ id: event.dialledLegId, address: destination, origin: 'outbound-dial', now, ringMs, limitMs })
@@ -87,14 +91,20 @@ export interface PickUp {
   readonly freshLegId: LegId
   /** What the engine wants to be reminded of after a crash. */
   readonly memory: string | null
+  /** The limit of the account that forbids to dial a second party now, if one does; then the call is over. */
+  readonly refusal?: LimitCode | null
 }
 
 /** A leg picked up: it joins the table, and whoever waited for it is dialled or answered. */
-export function onAnswered(call: Call, legId: LegId, { freshLegId, memory }: PickUp, now: number): Decision {
+export function onAnswered(call: Call, legId: LegId, { freshLegId, memory, refusal = null }: PickUp, now: number): Decision {
   const leg = lateOrLive(call, legId)
   if (leg === null || leg.state.status !== 'ringing' || call.state.status !== 'live') return nothing(call)
   const answered: Leg = { ...leg, state: { status: 'answered', answeredAt: now, memory }, updatedAt: now }
   let next = withLeg(call, answered)
+  if (leg.origin === 'outbound' && refusal !== null) {
+    const over = cutOff(next, refusal)
+    return { ...over, notices: [...callNotices(next, 'answered'), ...over.notices] }
+  }
   const orders: Order[] = []
   if (leg.origin === 'outbound') {
     const second = newLeg({ id: freshLegId, address: call.to, origin: 'outbound-dial', now, ringMs: call.ringMs, limitMs: call.limitMs })
@@ -131,6 +141,15 @@ export function onPlayed(call: Call, soundId: SoundId, now: number): Decision {
   return { call: next, orders: ordersOfStage(next), notices: [] }
 }
 
+/** The account cannot carry the call any further: everybody is hung up, and the record says why. Nothing, once it is ending. */
+export function cutOff(call: Call, reason: LimitCode): Decision {
+  if (call.state.status !== 'live') return nothing(call)
+  const outcome = hasConversed(call) ? 'completed' : 'failed'
+  const next: Call = { ...call, state: { status: 'ending', outcome }, endReason: reason }
+  const orders: readonly Order[] = [{ kind: 'set-hearing', hearing: new Map() }, ...call.legs.filter(isLive).map((leg) => hangUpFor(leg, outcome))]
+  return { call: next, orders, notices: [] }
+}
+
 /**
  * A leg is gone. Without two conversation parties (or the hope of a second) the call is over for everybody (C21).
  * @param freshLegId Used when the first party is rung again (C30, `MaxRetries`); without one nobody is.
@@ -145,7 +164,7 @@ export function onEnded(call: Call, legId: LegId, reported: EndCause, now: numbe
   const notices: Notice[] = [...legNotices(gone, 'terminal')]
   let next = withLeg(call, gone)
   const orders: Order[] = []
-  const again = freshLegId !== null && isWorthAnotherTry(next, gone) ? redial(next, freshLegId, now) : null
+  const again = freshLegId !== null && isWorthAnotherTry(call, legId, reported) ? redial(next, freshLegId, now) : null
   if (again !== null) return { call: withoutTarget(again.call, gone.id, now), orders: again.orders, notices }
   const remaining = next.legs.filter((other) => isConversation(other) && isLive(other))
   if (next.state.status === 'live' && isConversation(gone) && remaining.length < 2) {
@@ -165,13 +184,11 @@ export function onEnded(call: Call, legId: LegId, reported: EndCause, now: numbe
 }
 
 /** The first party of a call that the API made did not pick up. Whoever was hung up on purpose is not rung again. */
-const isWorthAnotherTry = (call: Call, { origin, state }: Leg): boolean =>
-  origin === 'outbound' &&
-  call.state.status === 'live' &&
-  call.retriesLeft > 0 &&
-  state.status === 'ended' &&
-  state.answeredAt === null &&
-  state.cause !== 'canceled'
+export function isWorthAnotherTry(call: Call, legId: LegId, reported: EndCause): boolean {
+  const leg = lateOrLive(call, legId)
+  const isUnanswered = leg?.origin === 'outbound' && leg.state.status === 'ringing' && reported !== 'canceled' && reported !== 'completed'
+  return isUnanswered && call.state.status === 'live' && call.retriesLeft > 0
+}
 
 /** The first party once more, with a leg of its own. */
 function redial(call: Call, id: LegId, now: number): Pick<Decision, 'call' | 'orders'> {

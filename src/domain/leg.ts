@@ -1,5 +1,6 @@
 /** One party's connection to a call. */
 import type { Address } from './address.ts'
+import type { Money } from './account/money.ts'
 import type { KeyId, LegId } from './ids.ts'
 
 export const MODES = ['listen', 'whisper', 'barge'] as const
@@ -50,6 +51,15 @@ export interface Monitoring extends Why {
   readonly since: number | null
 }
 
+/** What a leg costs while it talks; copied from the account's plan, so that it stays what it was (C33). */
+export interface LegRate {
+  readonly currency: string
+  /** Whole seconds of one pulse. */
+  readonly pulseS: number
+  /** Of one pulse. */
+  readonly price: Money
+}
+
 export interface Leg {
   readonly id: LegId
   readonly address: Address
@@ -66,6 +76,8 @@ export interface Leg {
   readonly limitMs: number
   readonly subscription: Subscription | null
   readonly customField: string | null
+  /** Null without a rate plan. */
+  readonly rate: LegRate | null
 }
 
 export const isLive = (leg: Leg): boolean => leg.state.status !== 'ended'

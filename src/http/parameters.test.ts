@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import type { LightMyRequestResponse } from 'fastify'
 import { addressIn } from '../contract/numbers.ts'
 import { cursorOf } from '../contract/schemas/call-list.ts'
+import { DAY_PATTERN } from '../contract/schemas/ledger.ts'
 import { DATE_PATTERN } from '../contract/schemas/parameter.ts'
 import { type JsonSchema, jsonSchemaOf } from '../contract/schemas/description.ts'
 import { SCOPES } from '../domain/account/rights.ts'
@@ -15,9 +16,10 @@ import { NOTHING_KEPT } from './nothing-kept.ts'
 import { type ApiRoute, ROUTES } from './routes.ts'
 import { makeServer } from './server.ts'
 
+const NOW = 1_600_000_000_000
 const app = makeServer({
   api: makeApi(
-    makeFakeControl(() => 1_600_000_000_000),
+    makeFakeControl(() => NOW),
     NOTHING_KEPT,
   ),
   publicUrl: () => '',
@@ -26,7 +28,7 @@ const app = makeServer({
     timeZone: () => 'Asia/Kolkata',
   },
   limits: { writesPerMinute: 1_000_000, readsPerMinute: 1_000_000, requestsPerMinute: 1_000_000 },
-  now: () => 1_600_000_000_000,
+  now: () => NOW,
   newId: () => 'id',
   log: { info: () => undefined, error: () => undefined },
   ready: () => 'ready',
@@ -52,29 +54,36 @@ const date = fc
   .date({ min: new Date('1900-01-01'), max: new Date('2999-12-31'), noInvalidDate: true })
   .map((moment) => moment.toISOString().slice(0, 19).replace('T', ' '))
 
+/** A report from then until today is not too long. */
+const recentDay = fc.integer({ min: 0, max: 365 }).map((days) => new Date(NOW - days * 24 * 3_600_000).toISOString().slice(0, 10))
+
 /** Of patterns that allow more than there is, the part that is. */
 const SPECIAL: Readonly<Record<string, fc.Arbitrary<Value>>> = {
   DateCreated: fc.oneof(
     fc.tuple(date, date).map(([from, to]) => `gte:${from};lte:${to}`),
     date.map((one) => `lte:${one}`),
   ),
+  // Everything but zero.
+  Amount: fc
+    .tuple(fc.constantFrom('', '-', '+'), fc.integer({ min: 1, max: 999_999_999 }), fc.constantFrom('', '.5', '.000001'))
+    .map((parts) => parts.join('')),
   Before: fc.nat().map((createdAt) => cursorOf({ createdAt, id: 'abc' as CallId })),
   After: fc.nat().map((createdAt) => cursorOf({ createdAt, id: 'abc' as CallId })),
 }
 
 function good(name: string, schema: JsonSchema): fc.Arbitrary<Value> {
   if (schema.pattern === `^${DATE_PATTERN}$`) return date
+  if (schema.pattern === `^${DAY_PATTERN}$`) return recentDay
   const special = SPECIAL[name]
   // Places in other lists than that of calls are no cursors: their pattern says all.
-  if (special && (name === 'DateCreated' || schema.pattern === undefined)) return special
+  if (special && (['DateCreated', 'Amount'].includes(name) || schema.pattern === undefined)) return special
   const known = words(schema)
   if (schema.type === 'array') {
     const spelled = EXACT.includes(name) ? fc.constant<string> : anyCase
     const item = known.length > 0 ? fc.constantFrom(...known).chain(spelled) : (good(name, schema.items ?? {}) as fc.Arbitrary<string>)
-    return fc.array(
-      item.filter((one) => !one.includes(',')),
-      { minLength: 1, maxLength: Math.min(Number(schema.maxItems ?? 4), 5) },
-    )
+    const several = { minLength: 1, maxLength: Math.min(Number(schema.maxItems ?? 4), 5) }
+    const items = item.filter((one) => !one.includes(','))
+    return schema.uniqueItems === true ? fc.uniqueArray(items, { ...several, selector: (one) => one.toLowerCase() }) : fc.array(items, several)
   }
   if (known.length > 0) return fc.constantFrom(...known).chain(anyCase)
   if (schema.type === 'integer') return fc.integer({ min: Number(schema.minimum), max: Number(schema.maximum) })
@@ -88,6 +97,7 @@ function good(name: string, schema: JsonSchema): fc.Arbitrary<Value> {
 function bad(name: string, schema: JsonSchema): fc.Arbitrary<Value> {
   // Control characters are rare among all.
   if (name === 'Name') return fc.constantFrom('a\u0001b', '\u007f', 'a\u0085', 'a\u2028b', '9'.repeat(65))
+  if (name === 'Note') return fc.constantFrom('a\u0001b', '\u007f', 'a\u0085b', '9'.repeat(201))
   const known = words(schema).map((word) => word.toLowerCase())
   const other = characters(40).filter((text) => !known.includes(text.trim().toLowerCase()))
   if (schema.type === 'array') {

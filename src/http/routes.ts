@@ -10,6 +10,7 @@ import { keepMsIn, secretResource } from '../contract/access/callback-secret.ts'
 import { type Fields, lastValue } from '../contract/fields.ts'
 import { auditList, auditQueryIn } from '../contract/lists/audit-list.ts'
 import { callIdIn, connectCommand, legAction, legIdIn, monitorCommand, reasonCodeIn } from '../contract/requests.ts'
+import { adjustmentIn, adjustmentList, adjustmentPageIn, adjustmentResource, balanceResource, usageQueryIn, usageReport } from '../contract/ledger.ts'
 import { activeLegs, allLegs, callResource, legResource } from '../contract/resources.ts'
 import type { Format, WireObject } from '../contract/xml.ts'
 import type { Api } from '../control/api.ts'
@@ -24,6 +25,7 @@ import type { Mode } from '../domain/leg.ts'
 import { GET_CALLBACK, GET_CALLBACK_SECRET, LIST_CALLBACKS, REPLAY_CALLBACK, REPLAY_PARKED, ROTATE_CALLBACK_SECRET } from './operations/callbacks.ts'
 import { CREATE_KEY, GET_KEY, LIST_KEYS, REVOKE_KEY, ROTATE_KEY } from './operations/keys.ts'
 import { FOLLOW_EVENTS, GET_RECORDING } from './operations/media.ts'
+import { ADJUST_BALANCE, GET_BALANCE, GET_USAGE, LIST_ADJUSTMENTS } from './operations/money.ts'
 import type { DescribedRoute } from './operations/operation.ts'
 import { LIST_AUDIT } from './operations/audit.ts'
 import { ACT_ON_LEG, CONNECT_CALL, CREATE_MONITOR_LEG, GET_CALL, LIST_ACTIVE_LEGS, LIST_CALLS, LIST_LEGS } from './operations/calls.ts'
@@ -192,6 +194,40 @@ export const ROUTES: readonly ApiRoute[] = [
       const query = auditQueryIn(asked.query, asked)
       return auditList(await api.audit(asked.who, query), query, asked)
     },
+  },
+  {
+    method: 'GET',
+    path: '/Usage',
+    says: GET_USAGE,
+    scope: 'usage.read',
+    answer: async (api, asked) => {
+      const query = usageQueryIn(asked.query, asked)
+      return usageReport(await api.usage(asked.who, query), query, asked)
+    },
+  },
+  {
+    method: 'GET',
+    path: '/Balance',
+    says: GET_BALANCE,
+    scope: 'usage.read',
+    answer: async (api, asked) => balanceResource(await api.balance(asked.who)),
+  },
+  {
+    method: 'GET',
+    path: '/Balance/Adjustments',
+    says: LIST_ADJUSTMENTS,
+    scope: 'usage.read',
+    answer: async (api, asked) => {
+      const { before, pageSize } = adjustmentPageIn(asked.query)
+      return adjustmentList(await api.adjustments(asked.who, before, pageSize), pageSize, asked)
+    },
+  },
+  {
+    method: 'POST',
+    path: '/Balance/Adjustments',
+    says: ADJUST_BALANCE,
+    scope: 'accounts.admin',
+    answer: async (api, asked) => adjustmentResource(await api.adjustBalance(asked.who, adjustmentIn(asked.fields), asked.idempotency), asked),
   },
   {
     method: 'POST',

@@ -1,10 +1,14 @@
 /** Calls, legs and modes, counted by what differs between a call before and after a step. */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import { billedSeconds, isAnsweredAndOver, pulsesIn } from '../domain/account/rating.ts'
 import type { Call } from '../domain/call.ts'
+import { LIMITS, type LimitCode } from '../domain/errors.ts'
 import { type EndCause, isAnswered, isLive, type Leg, MODES, type Mode, onCallMs, type Origin } from '../domain/leg.ts'
 
 export interface CallCounting {
   count(before: Call | undefined, after: Call): void
+  /** A limit of an account refused a leg, or ended a call. */
+  limit(reason: LimitCode): void
 }
 
 const ORIGINS: readonly Origin[] = ['outbound', 'outbound-dial', 'inbound', 'monitor']
@@ -26,8 +30,16 @@ export function makeCallCounting(registry: Registry): CallCounting {
     live.set({ direction }, 0)
     for (const outcome of CAUSES) ended.inc({ direction, outcome }, 0)
   }
-  const countings = [makeLegCounting(registry), makeModeCounting(registry)]
+  const countings = [makeLegCounting(registry), makeModeCounting(registry), makeChargeCounting(registry)]
+  const limits = new Counter({
+    name: 'earshot_limits_total',
+    help: 'Legs that an account was refused, and calls that were ended, for its rates, its balance or its caps.',
+    labelNames: ['reason'],
+    registers,
+  })
+  for (const reason of LIMITS) limits.inc({ reason }, 0)
   return {
+    limit: (reason) => limits.inc({ reason }),
     count(before, after) {
       const { direction } = after
       const [was, is] = [before !== undefined && before.state.status !== 'ended', after.state.status !== 'ended']
@@ -84,6 +96,20 @@ function makeLegCounting(registry: Registry): CountLeg {
       ended.inc({ origin, cause: state.cause })
       talk.inc({ origin }, onCallMs(after) / 1000)
     }
+  }
+}
+
+function makeChargeCounting(registry: Registry): CountLeg {
+  const charged = new Counter({
+    name: 'earshot_charged_pulses_total',
+    help: 'Pulses that ended legs were charged for.',
+    labelNames: ['origin'],
+    registers: [registry],
+  })
+  for (const origin of ORIGINS) charged.inc({ origin }, 0)
+  return (before, after) => {
+    const isOver = isAnsweredAndOver(after) && (before === undefined || isLive(before))
+    if (isOver && after.rate !== null) charged.inc({ origin: after.origin }, pulsesIn(billedSeconds(after), after.rate.pulseS))
   }
 }
 

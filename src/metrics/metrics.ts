@@ -7,6 +7,7 @@
  */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { Call } from '../domain/call.ts'
+import type { LimitCode } from '../domain/errors.ts'
 import type { Mode } from '../domain/leg.ts'
 import type { MediaPlane } from '../engine/native/media-plane.ts'
 import type { Backlog } from '../store/outbox/log.ts'
@@ -44,6 +45,8 @@ export interface Metrics {
   onCall(before: Call | undefined, after: Call): void
   /** Calls that a former life of the process left behind were closed. */
   onCrashedCalls(count: number): void
+  /** A limit of an account refused a leg, or ended a call. */
+  onLimit(reason: LimitCode): void
   onRequest(request: AnsweredRequest): void
   /** An attempt was recorded. `retry`: not accepted, and due again. */
   onCallback(outcome: 'delivered' | 'retry' | 'parked'): void
@@ -123,6 +126,7 @@ export function makeMetrics({ process, clock, onTrouble, lookMs = LOOK_MS }: Met
   return {
     onCall: (before, after) => safely(() => calls.count(before, after)),
     onCrashedCalls: (count) => safely(() => crashed.inc(count)),
+    onLimit: (reason) => safely(() => calls.limit(reason)),
     onRequest: (request) => safely(() => requests.count(request)),
     onCallback: (outcome) => safely(() => attempts.inc({ outcome })),
     onReceiverPaused: () => safely(() => pauses.inc()),

@@ -5,13 +5,21 @@ import type { Call, CallState } from '../domain/call.ts'
 import type { SoundState } from '../domain/sound.ts'
 import type { Tones } from '../domain/evidence/tones.ts'
 import type { AccountId, CallId, KeyId, LegId } from '../domain/ids.ts'
-import type { CallbackContentType, CallbackEvent, EndCause, Leg, LegState, Mode, Monitoring, Subscription } from '../domain/leg.ts'
+import type { CallbackContentType, CallbackEvent, EndCause, Leg, LegRate, LegState, Mode, Monitoring, Subscription } from '../domain/leg.ts'
+import type { LimitCode } from '../domain/errors.ts'
+import type { Money } from '../domain/account/money.ts'
 import { fromTimestamp, toTimestamp } from './json.ts'
 
 interface SubscriptionRow {
   readonly callback_url: string | null
   readonly callback_events: readonly CallbackEvent[] | null
   readonly callback_content_type: CallbackContentType | null
+}
+
+interface RateRow {
+  readonly rate_currency: string | null
+  readonly rate_pulse_s: number | null
+  readonly rate_price: string | null
 }
 
 /** Times are ISO 8601, as they are in PostgreSQL's JSON. */
@@ -40,9 +48,10 @@ export interface CallRow extends SubscriptionRow {
   readonly outcome: EndCause | null
   readonly ended_at: string | null
   readonly tones: Tones | null
+  readonly end_reason: LimitCode | null
 }
 
-export interface LegRow extends SubscriptionRow {
+export interface LegRow extends SubscriptionRow, RateRow {
   readonly id: string
   readonly call_id: string
   readonly position: number
@@ -67,6 +76,7 @@ export interface LegRow extends SubscriptionRow {
 }
 
 const SUBSCRIPTION_COLUMNS = { callback_url: 'text', callback_events: 'text[]', callback_content_type: 'text' }
+const RATE_COLUMNS = { rate_currency: 'text', rate_pulse_s: 'integer', rate_price: 'text' }
 
 export const CALL_COLUMNS: Readonly<Record<keyof CallRow, string>> = {
   id: 'text',
@@ -93,6 +103,7 @@ export const CALL_COLUMNS: Readonly<Record<keyof CallRow, string>> = {
   outcome: 'text',
   ended_at: 'timestamptz',
   tones: 'jsonb',
+  end_reason: 'text',
   ...SUBSCRIPTION_COLUMNS,
 }
 
@@ -119,6 +130,7 @@ export const LEG_COLUMNS: Readonly<Record<keyof LegRow, string>> = {
   limit_ms: 'integer',
   custom_field: 'text',
   ...SUBSCRIPTION_COLUMNS,
+  ...RATE_COLUMNS,
 }
 
 export function callRow(call: Call, node: string): CallRow {
@@ -144,6 +156,7 @@ export function callRow(call: Call, node: string): CallRow {
     outcome: state.status === 'live' ? null : state.outcome,
     ended_at: state.status === 'ended' ? toTimestamp(state.endedAt) : null,
     tones: call.tones,
+    end_reason: call.endReason,
   }
 }
 
@@ -168,6 +181,7 @@ export function legRow(leg: Leg, callId: CallId, position: number): LegRow {
     limit_ms: leg.limitMs,
     custom_field: leg.customField,
     ...subscriptionRow(leg.subscription),
+    ...rateRow(leg.rate),
     status: state.status,
     answered_at: answeredAt === null ? null : toTimestamp(answeredAt),
     memory: state.status === 'answered' ? state.memory : null,
@@ -196,6 +210,7 @@ export function callOf(row: CallRow, legs: readonly LegRow[]): Call {
     sound: soundOf(row),
     retriesLeft: row.retries_left,
     tones: row.tones,
+    endReason: row.end_reason,
     legs: legs.map(legOf),
   }
 }
@@ -214,6 +229,7 @@ function legOf(row: LegRow): Leg {
     limitMs: row.limit_ms,
     subscription: subscriptionOf(row),
     customField: row.custom_field,
+    rate: rateOf(row),
   }
 }
 
@@ -226,6 +242,16 @@ function monitoringOf(row: LegRow): Monitoring | null {
     reasonCode: row.mode_reason,
     since: row.mode_since === null ? null : fromTimestamp(row.mode_since),
   }
+}
+
+const rateRow = (rate: LegRate | null): RateRow => ({
+  rate_currency: rate?.currency ?? null,
+  rate_pulse_s: rate?.pulseS ?? null,
+  rate_price: rate?.price ?? null,
+})
+
+function rateOf({ rate_currency: currency, rate_pulse_s: pulseS, rate_price: price }: RateRow): LegRate | null {
+  return currency === null ? null : { currency, pulseS: present(pulseS), price: present(price) as Money }
 }
 
 function callStateOf(row: CallRow): CallState {

@@ -131,6 +131,16 @@ for (const server of testServers()) {
     })
     after(() => opened.close())
 
+    test('[C27] what was saved already, since only the answer to it was lost, is saved again without harm, and its callbacks once', async () => {
+      const call = sampleCall()
+      const callback = sampleCallback({ callId: call.id })
+      await saveCall(sql, save(call, { callbacks: [callback] }))
+      const later = { ...call, updatedAt: call.updatedAt + 1 }
+      await saveCall(sql, save(later, { callbacks: [callback, sampleCallback({ callId: call.id })] }))
+      assert.deepEqual(await loadCall(sql, ACCOUNT, call.id), later)
+      assert.equal((await sql.query('select from callback where call_id = $1', [call.id])).length, 2)
+    })
+
     test('a call comes back exactly as it was saved, whatever the types allow', async () => {
       await fc.assert(
         fc.asyncProperty(anyCall, async (any) => {
@@ -285,7 +295,7 @@ for (const server of testServers()) {
 
     test('NUL and halves of surrogate pairs, which PostgreSQL cannot hold, do not keep a call from being saved', async () => {
       const call = sampleCall({ customField: 'a\0b\ud800c😀\\u0000' })
-      await saveCall(sql, save(call, { callbacks: [sampleCallback({ body: '\0x' })], idempotency: record(call, { answer: '\udc00' }) }))
+      await saveCall(sql, save(call, { callbacks: [sampleCallback({ body: '\0x' })], charges: [], idempotency: record(call, { answer: '\udc00' }) }))
       assert.equal((await loadCall(sql, ACCOUNT, call.id))?.customField, 'a\ufffdb\ufffdc😀\\u0000')
     })
 
@@ -314,7 +324,7 @@ for (const server of testServers()) {
       const key = sampleId()
       const calls = [sampleCall(), sampleCall()]
       const outcomes = await Promise.allSettled(
-        calls.map((call) => saveCall(sql, save(call, { callbacks: [sampleCallback()], idempotency: record(call, { key }) }))),
+        calls.map((call) => saveCall(sql, save(call, { callbacks: [sampleCallback()], charges: [], idempotency: record(call, { key }) }))),
       )
       const failed = outcomes.filter((outcome) => outcome.status === 'rejected')
       assert.equal(failed.length, 1)
@@ -326,23 +336,24 @@ for (const server of testServers()) {
     test('[C27] when any part of a save fails, no part is saved', async () => {
       const good = sampleCallback()
       const call = sampleCall()
-      await saveCall(sql, save(call, { callbacks: [good], idempotency: record(call, { key: 'taken' }) }))
+      await saveCall(sql, save(call, { callbacks: [good], charges: [], idempotency: record(call, { key: 'taken' }) }))
       const spoilt = sampleCall()
       const [leg] = spoilt.legs
       assert(leg)
+      const charge = { legId: leg.id, callId: spoilt.id, accountId: ACCOUNT, origin: 'outbound', day: '2026-11-22', endedAt: T0, seconds: 1, pulses: 1, rate: null } as const
       const faults: readonly Partial<Parameters<typeof saveCall>[1]>[] = [
         { call: { ...spoilt, direction: 'sideways' as 'inbound' } },
         { call: { ...spoilt, legs: [...spoilt.legs, { ...leg, id: sampleId() as LegId, origin: 'nobody' as 'inbound' }] } },
         { call: { ...spoilt, legs: [leg, leg] } },
-        { callbacks: [sampleCallback(), good] },
+        { charges: [charge, { ...charge, legId: sampleId() as LegId, pulses: -1 }] },
         { callbacks: [sampleCallback(), sampleCallback({ url: null as never })] },
-        { callbacks: [sampleCallback()], idempotency: record(call, { key: 'taken' }) },
+        { callbacks: [sampleCallback()], charges: [charge], idempotency: record(spoilt, { key: 'taken' }) },
       ]
-      const tables = ['call', 'leg', 'callback', 'idempotency']
+      const tables = ['call', 'leg', 'callback', 'idempotency', 'charge', 'balance']
       const counted = () => Promise.all(tables.map((table) => count(sql, table)))
       const before = await counted()
       for (const fault of faults) {
-        await assert.rejects(saveCall(sql, save(spoilt, { callbacks: [sampleCallback()], idempotency: record(spoilt), ...fault })))
+        await assert.rejects(saveCall(sql, save(spoilt, { callbacks: [sampleCallback()], charges: [], idempotency: record(spoilt), ...fault })))
         assert.deepEqual(await counted(), before, JSON.stringify(fault))
       }
     })

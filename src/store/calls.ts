@@ -13,12 +13,15 @@ import { evidenceInsertion, evidenceValues, type NewEntry } from './evidence/ent
 import { type IdempotencyRecord, IdempotencyTaken } from './idempotency.ts'
 import { rowsJson, toTimestamp } from './json.ts'
 import { CALLBACK_CHANNEL, type CallbackRow, receiverOf } from './outbox/rows.ts'
+import { CALL_PRICE, type ChargeRow, chargeValues, charging } from './ledger/charges.ts'
 
 /** What is written with a call, in the same statement. */
 export interface Records {
   readonly callbacks: readonly CallbackRow[]
   /** Entries of the audit log, in order. */
   readonly evidence: readonly NewEntry[]
+  /** Of legs that ended; one that is on record already is left as it is. */
+  readonly charges: readonly ChargeRow[]
 }
 
 /** Records that are left out are none. */
@@ -62,7 +65,8 @@ with saved_call as (${insertion('call', CALL_COLUMNS, '$1')} ${overwriting('call
 saved_legs as (${insertion('leg', LEG_COLUMNS, '$2')} ${overwriting('leg', LEG_COLUMNS)}),
 enqueued as (${insertion('callback', CALLBACK_COLUMNS, '$3')} on conflict (id) do nothing),
 remembered as (${insertion('idempotency', IDEMPOTENCY_COLUMNS, '$4')}),
-proved as (${evidenceInsertion('$5')})
+proved as (${evidenceInsertion('$5')}),
+${charging('$6')}
 select case when json_array_length($3::json) > 0 then pg_notify('${CALLBACK_CHANNEL}', '') end`
 
 function insertion(table: string, columns: Readonly<Record<string, string>>, parameter: string): string {
@@ -79,17 +83,18 @@ function overwriting(table: string, columns: Readonly<Record<string, string>>): 
 }
 
 /**
- * Writes the call, all its legs, the callbacks, the evidence and the idempotency record in one atomic statement, and wakes the webhook
+ * Writes the call, all its legs, the callbacks, the evidence, the charges and the idempotency record in one atomic statement, and wakes the webhook
  * worker. Twice is as good as once.
  * @throws {IdempotencyTaken} when the key has been used meanwhile.
  */
-export async function saveCall(sql: Sql, { call, node, callbacks = [], evidence = [], idempotency }: CallSave): Promise<void> {
+export async function saveCall(sql: Sql, { call, node, callbacks = [], evidence = [], charges = [], idempotency }: CallSave): Promise<void> {
   const values = [
     rowsJson([callRow(call, node)]),
     rowsJson(call.legs.map((leg, position) => legRow(leg, call.id, position))),
     rowsJson(callbacks.map(callbackValues)),
     rowsJson(idempotency === null ? [] : [idempotencyValues(idempotency)]),
     rowsJson(evidence.map(evidenceValues)),
+    rowsJson(charges.map(chargeValues)),
   ]
   try {
     await sql.query(SAVE, values, 'call-save')
@@ -231,7 +236,17 @@ function conditionsOf(accountId: AccountId, query: CallQuery, given: (value: unk
     ...(durationS ? [`status = 'ended'`] : []),
     ...(durationS?.min ? [answeredBefore(given(durationS.min, 'integer'))] : []),
     ...(durationS && durationS.max !== null ? [`not ${answeredBefore(given(durationS.max + 1, 'integer'))}`] : []),
-    ...(query.price ? ['false'] : []),
+    ...priceWithin(query.price, given),
+  ]
+}
+
+/** A call without a price passes no bound. */
+function priceWithin(price: CallQuery['price'], given: (value: unknown, type: string) => string): readonly string[] {
+  if (price === null) return []
+  return [
+    `status = 'ended'`,
+    ...(price.min === null ? [] : [`${CALL_PRICE} >= ${given(price.min, 'numeric')}`]),
+    ...(price.max === null ? [] : [`${CALL_PRICE} <= ${given(price.max, 'numeric')}`]),
   ]
 }
 

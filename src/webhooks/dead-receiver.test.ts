@@ -104,7 +104,8 @@ for (const kind of testServers()) {
       )
       assert(facts)
       assert.equal(facts.parked, 0)
-      assert(facts.attempts >= FAILURES_TO_OPEN && facts.attempts <= PER_RECEIVER + 2, `${facts.attempts} attempts`)
+      // Those that were under way when it was paused, and the trials since, of which a slow machine sees more.
+      assert(facts.attempts >= FAILURES_TO_OPEN && facts.attempts <= 2 * PER_RECEIVER, `${facts.attempts} attempts`)
       assert.equal(dead.received.size, facts.attempts)
 
       dead.revive()

@@ -6,6 +6,9 @@ import { assertIsA } from '../../../test/schemas.ts'
 import { anyCall } from '../../../test/sample-calls.ts'
 import type { Key } from '../../domain/account/keys.ts'
 import { SCOPES } from '../../domain/account/rights.ts'
+import type { Adjustment } from '../../domain/account/balance.ts'
+import { money } from '../../domain/account/money.ts'
+import { GROUPINGS, totalsOf, type UsageRow } from '../../domain/account/usage.ts'
 import type { Address } from '../../domain/address.ts'
 import type { Call } from '../../domain/call.ts'
 import { CALLBACK_STATES, type LoggedCallback } from '../../domain/callback-log.ts'
@@ -19,10 +22,12 @@ import { secretResource } from '../access/callback-secret.ts'
 import { keyList, keyResource } from '../access/keys.ts'
 import { callbackList, callbackQueryIn, callbackResource, replayResource } from '../lists/callback-log.ts'
 import { auditList, auditQueryIn } from '../lists/audit-list.ts'
+import { adjustmentList, adjustmentResource, balanceResource, usageReport } from '../ledger.ts'
 import { callEvent, hearingEvent, legEvent, modeEvent, snapshotEvent } from '../events.ts'
 import { AUDIT_ANSWER } from './audit.ts'
 import { CALLBACK_ANSWER, CALLBACK_LIST_ANSWER, NEW_SECRET_ANSWER, REPLAY_ANSWER, SECRET_ANSWER } from './callback-log.ts'
 import { EVENT_DATA } from './events.ts'
+import { ADJUSTMENT_ANSWER, ADJUSTMENT_LIST_ANSWER, BALANCE_ANSWER, USAGE_ANSWER } from './ledger.ts'
 import { KEY_ANSWER, KEY_LIST_ANSWER, KEY_WITH_TOKEN_ANSWER } from './keys.ts'
 
 const OPTIONS = { format: 'json', timeZone: 'Asia/Kolkata', publicUrl: 'https://calls.example.com' } as const
@@ -140,6 +145,45 @@ test('[C15] [C20] any entry of the audit log: kept, purged, and of another kind'
   const query = new Map()
   const page = fc.record({ entries: fc.array(entry, { maxLength: 3 }), hasPrevious: fc.boolean(), hasNext: fc.boolean() })
   fc.assert(fc.property(page, (one) => assertIsA(AUDIT_ANSWER, auditList(one, auditQueryIn(query, OPTIONS), { ...OPTIONS, accountId: ACME, query }))))
+})
+
+const amount = fc.bigInt({ min: -(10n ** 15n), max: 10n ** 15n }).map(money)
+const usageRow: fc.Arbitrary<UsageRow> = fc.record({
+  day: fc.constant('2020-12-22'),
+  origin: fc.constantFrom('outbound', 'monitor'),
+  supervisor: perhaps(fc.constant('+919876500001' as Address)),
+  kind: fc.constantFrom('conversation', 'monitor'),
+  currency: perhaps(fc.constant('INR')),
+  legs: fc.nat(),
+  seconds: fc.nat(),
+  pulses: fc.nat(),
+  amount,
+})
+const adjustment: fc.Arbitrary<Adjustment> = fc.record({
+  id: sid,
+  accountId: fc.constant(ACME),
+  currency: fc.constant('INR'),
+  amount,
+  note: fc.constant('transfer 17'),
+  by: fc.constantFrom('root', 'cli'),
+  at: moment,
+})
+
+test('[C33] any usage however it is grouped, any balance, any adjustment', () => {
+  const options = { ...OPTIONS, accountId: ACME }
+  fc.assert(
+    fc.property(fc.array(usageRow, { maxLength: 3 }), fc.subarray([...GROUPINGS]), (rows, by) =>
+      assertIsA(USAGE_ANSWER, usageReport({ rows, totals: totalsOf(rows) }, { from: '2020-12-01', to: '2020-12-22', by }, options)),
+    ),
+  )
+  fc.assert(
+    fc.property(amount, amount, fc.boolean(), adjustment, (balance, floor, prepaid, one) => {
+      const plan = { currency: 'INR', pulseS: 60, prepaid, floor, rates: [] }
+      assertIsA(BALANCE_ANSWER, balanceResource({ accountId: ACME, plan, balance, held: balance, left: balance, spentToday: balance }))
+      assertIsA(ADJUSTMENT_ANSWER, adjustmentResource(one, OPTIONS))
+      assertIsA(ADJUSTMENT_LIST_ANSWER, adjustmentList([one], 1, options))
+    }),
+  )
 })
 
 const call: fc.Arbitrary<Call> = anyCall.map((one) => {

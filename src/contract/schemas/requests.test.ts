@@ -6,6 +6,7 @@ import { CALLBACK_LIST_PARAMETERS, REPLAY_PARAMETERS, SECRET_ROTATION_PARAMETERS
 import { CALL_LIST_PARAMETERS, cursorOf, DIRECTION_WORDS, STATUS_WORDS } from './call-list.ts'
 import { type JsonSchema, jsonSchemaOf } from './description.ts'
 import { EVENT_HEADERS, EVENT_PARAMETERS } from './events.ts'
+import { ADJUSTMENT_LIST_PARAMETERS, ADJUSTMENT_PARAMETERS, USAGE_PARAMETERS } from './ledger.ts'
 import { KEY_PARAMETERS, KEY_ROTATION_PARAMETERS } from './keys.ts'
 import { type Parameters, parametersIn } from './parameter.ts'
 import { CONNECT_PARAMETERS, LEG_ACTION_PARAMETERS, MONITOR_PARAMETERS, POST_HEADERS } from './requests.ts'
@@ -16,6 +17,9 @@ const REQUESTS: Readonly<Record<string, Parameters>> = {
   action: LEG_ACTION_PARAMETERS,
   headers: POST_HEADERS,
   list: CALL_LIST_PARAMETERS,
+  usage: USAGE_PARAMETERS,
+  adjustment: ADJUSTMENT_PARAMETERS,
+  adjustments: ADJUSTMENT_LIST_PARAMETERS,
   audit: AUDIT_PARAMETERS,
   callbacks: CALLBACK_LIST_PARAMETERS,
   replay: REPLAY_PARAMETERS,
@@ -32,7 +36,7 @@ const fields = (values: Readonly<Record<string, unknown>>): Fields => fieldsFrom
 const exampleOf = ({ examples }: JsonSchema): unknown => (examples as readonly unknown[] | undefined)?.[0]
 
 for (const [name, parameters] of Object.entries(REQUESTS)) {
-  const commas = parameters === CALL_LIST_PARAMETERS
+  const commas = parameters === CALL_LIST_PARAMETERS || parameters === USAGE_PARAMETERS
   const { properties = {}, required = [] } = jsonSchemaOf(parameters)
   const mandatory = Object.fromEntries(required.map((one) => [one, exampleOf(properties[one] ?? {})]))
   const read = (more: Readonly<Record<string, unknown>>): unknown => parametersIn(parameters, fields({ ...mandatory, ...more }))
@@ -67,6 +71,9 @@ test('[C15] [C20] [C30] what is mandatory', () => {
     ['action', ['Action']],
     ['headers', []],
     ['list', []],
+    ['usage', []],
+    ['adjustment', ['Amount', 'Note']],
+    ['adjustments', []],
     ['audit', []],
     ['callbacks', []],
     ['replay', []],

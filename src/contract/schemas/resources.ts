@@ -5,6 +5,7 @@
  * the same, null is an empty element, and a list is an element around its members (C4): the `xml` hints say what those are called.
  */
 import * as z from 'zod'
+import { LIMITS } from '../../domain/errors.ts'
 import { MODES } from '../../domain/leg.ts'
 
 /** A schema with words of its own for one place. */
@@ -45,6 +46,7 @@ export const lastAction = said(
   'On a supervisor’s leg the mode, or `hangup`; empty on other legs until they are hung up.',
   'barge',
 )
+const price = z.string().regex(/^\d+\.\d{3,6}$/)
 export const uri = z.string().startsWith('/v1/Accounts/')
 
 /** What every answer about a leg begins with. */
@@ -91,6 +93,7 @@ export const LEG_RECORD = z
     StartTime: startTime,
     EndTime: said(date.nullable(), 'When the leg ended; null while it lives.', '2020-12-22 17:58:53'),
     OnCallDuration: said(seconds, 'Seconds from answer to end; `0` when it was never answered, and while it lives.', '52'),
+    Price: said(price.nullable(), 'What it cost, a decimal; null while it lives, and without a rate plan.', '0.500'),
     Uri: said(uri, 'The list that this leg is in.', '/v1/Accounts/exotel30m/Calls/c5797dcbaaeed7678c4062a4a3ed2f8a/Legs'),
   })
   .meta({ description: 'A leg, live or ended.', xml: { name: 'Leg' } })
@@ -100,6 +103,11 @@ export const CALL_DETAILS = z
     ConversationDuration: said(z.int().min(0), 'Seconds in which both parties were connected.', 8),
     Leg1Status: said(z.enum(['', ...status.options]), 'The first party; empty when there is none.', 'completed'),
     Leg2Status: said(z.enum(['', ...status.options]), 'The second party; empty when there is none.', 'completed'),
+    EndReason: said(
+      z.enum(LIMITS),
+      'The limit that has ended the call, or kept it from its second party; not there otherwise.',
+      'no-balance',
+    ).optional(),
     Legs: z
       .array(
         z.strictObject({
@@ -127,14 +135,7 @@ export const CALL = z
     StartTime: said(date, 'The same as `DateCreated`.'),
     EndTime: said(date.nullable(), 'When the call ended; null while it lives.', '2017-03-03 10:49:50'),
     Duration: said(seconds.nullable(), 'Seconds from the first party’s answer to the end; null while it lives.', '21'),
-    Price: said(
-      z
-        .string()
-        .regex(/^\d+(?:\.\d+)?$/)
-        .nullable(),
-      'A decimal; null until the call is rated.',
-      null,
-    ),
+    Price: said(price.nullable(), 'What its legs cost together, a decimal; null while the call lives, and without a rate plan.', '1.500'),
     Direction: said(z.enum(['inbound', 'outbound-api']), '`outbound-api`: made by this API.', 'outbound-api'),
     AnsweredBy: said(z.null(), 'Always null.'),
     ForwardedFrom: said(z.null(), 'Always null.'),

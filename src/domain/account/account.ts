@@ -2,6 +2,8 @@
 import { type Address, addressKind, clientName } from '../address.ts'
 import type { TonePolicy } from '../evidence/tones.ts'
 import type { AccountId } from '../ids.ts'
+import type { DialLimits } from './dial-guard.ts'
+import type { RatePlan } from './rating.ts'
 
 /** A caller id of the account, and the phone that rings when somebody calls it from a trunk. */
 export interface AccountNumber {
@@ -21,6 +23,10 @@ export interface Account {
   readonly maxMonitors: number
   /** Who is told by a tone that somebody listens. Null: nobody has decided, and so nobody may monitor. */
   readonly notice: TonePolicy | null
+  /** How its legs are charged; null or absent: they are not. */
+  readonly plan?: RatePlan | null
+  /** Its own fence; absent: the default caps. */
+  readonly dial?: DialLimits
 }
 
 /** What may be dialled besides the account's own registered phones. */
@@ -34,11 +40,20 @@ export interface DialRules {
 const DEFAULT_SIP_PORT = 5060
 const SIP_HOST_PORT = /^sip:(?:[^@]*@)?(\[[^\]]+\]|[^:;?]+)(?::(\d+))?/
 
-/** @returns Whether the account may dial the address: its own phones always, else by the rules, nothing otherwise. */
+/**
+ * @param rules The operator's, for all accounts. An account's own list narrows them: both must allow.
+ * @returns Whether the account may dial the address: its own phones always, else by the rules, nothing otherwise.
+ */
 export function mayDial(account: Account, rules: DialRules, address: Address): boolean {
+  if (addressKind(address) === 'client') return account.agents.includes(clientName(address))
+  const own = account.dial?.allow ?? null
+  return allows(rules, address) && (own === null || allows(own, address))
+}
+
+function allows(rules: DialRules, address: Address): boolean {
   switch (addressKind(address)) {
     case 'client':
-      return account.agents.includes(clientName(address))
+      return false
     case 'number':
       return rules.prefixes.some((prefix) => address.startsWith(prefix))
     case 'sip': {
@@ -76,4 +91,3 @@ export function callerIdFor(account: Account, request: IncomingRequest, destinat
   if (request.source === 'trunk' || addressKind(destination) === 'client') return request.from
   return account.numbers[0]?.number ?? request.from
 }
-

@@ -11,7 +11,7 @@ import type { Principal } from '../../domain/account/rights.ts'
 import type { AccountId } from '../../domain/ids.ts'
 import { type Authenticate, authenticated } from '../auth.ts'
 import { HttpError } from '../http-error.ts'
-import { makeRateLimit, type Verdict } from '../rate-limit.ts'
+import { makeRateLimit, type Verdict } from './rate-limit.ts'
 import { makeGuesses } from './guesses.ts'
 import { sourceOf } from './source.ts'
 

@@ -1,6 +1,6 @@
 /** The API as an OpenAPI 3.1 document, made of the routes and of the schemas that read what comes in. It holds no facts of its own. */
 import type * as z from 'zod'
-import { ERROR_CODES, errorOf, errorResource } from '../../contract/errors.ts'
+import { ERROR_CODES, type ErrorCode, errorOf, errorResource } from '../../contract/errors.ts'
 import { type JsonSchema, jsonSchemaOf } from '../../contract/schemas/description.ts'
 import { WEBHOOK_HEADERS } from '../../contract/schemas/callbacks.ts'
 import { WHEN } from '../../contract/schemas/errors.ts'
@@ -106,9 +106,19 @@ function schemas(routes: readonly DescribedRoute[]): Readonly<Record<string, Jso
   return Object.fromEntries([...requests, ...named])
 }
 
+/** What an error's text names. */
+const SAMPLE_DETAILS: Partial<Readonly<Record<ErrorCode, string>>> = {
+  'invalid-parameter': 'PhoneNumber',
+  'right-missing': 'monitor.barge',
+  'day-spend-reached': '5000.000',
+  'legs-reached': '50',
+  'leg-starts-reached': '60/14',
+  internal: 'req-7f3a',
+}
+
 function errorExamples(): Readonly<Record<string, ExampleObject>> {
   const examples = ERROR_CODES.flatMap((code): (readonly [string, ExampleObject])[] => {
-    const wire = errorOf(code, { 'invalid-parameter': 'PhoneNumber', 'right-missing': 'monitor.barge', internal: 'req-7f3a' }[code as string])
+    const wire = errorOf(code, SAMPLE_DETAILS[code])
     const about = { summary: textOf(code), description: WHEN[code] }
     return [
       [code, { ...about, value: errorResource(wire) }],

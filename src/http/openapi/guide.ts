@@ -40,7 +40,7 @@ export const GUIDE: readonly GuideSection[] = [
   {
     title: 'Repeating a request',
     paragraphs: [
-      'A POST that makes a call, a leg or a key takes an `Idempotency-Key` of your own. The same request with the same key gets the first answer for 24 hours, and nobody is dialled twice. GET, PUT and DELETE can be repeated as they are.',
+      'A POST that makes a call, a leg or a key, or moves the balance, takes an `Idempotency-Key` of your own. The same request with the same key gets the first answer for 24 hours, and nobody is dialled twice. GET, PUT and DELETE can be repeated as they are.',
     ],
   },
   {

@@ -148,9 +148,19 @@ function failures(codes: readonly ErrorCode[], format: Format): Readonly<Record<
   return Object.fromEntries(responses)
 }
 
+/** Stand for what differs, where a text takes numbers alone. */
+const [CAP, WAIT_S] = ['111', '222']
+const DETAILS: Partial<Readonly<Record<ErrorCode, string>>> = {
+  'invalid-parameter': '{Name}',
+  'day-spend-reached': CAP,
+  'legs-reached': CAP,
+  'leg-starts-reached': `${CAP}/${WAIT_S}`,
+  internal: '{RequestId}',
+}
+
 /** An error's text, with a name in braces for what differs. */
 export function textOf(code: ErrorCode): string {
-  const { message } = errorOf(code, { 'invalid-parameter': '{Name}', internal: '{RequestId}' }[code as string])
+  const message = errorOf(code, DETAILS[code]).message.replace(CAP, '{Cap}').replace(WAIT_S, '{Seconds}')
   return code === 'right-missing' ? message + RIGHT_SUFFIX : message
 }
 /** Missing where it is no right that lacks, but an agent. */

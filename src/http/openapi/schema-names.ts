@@ -12,6 +12,7 @@ import {
 } from '../../contract/schemas/callback-log.ts'
 import { CALL_EVENT, EAR, HEARING, HEARING_EVENT, LEG_EVENT, LIVE_LEG, MODE_EVENT, SNAPSHOT_EVENT } from '../../contract/schemas/events.ts'
 import { KEY, KEY_ANSWER, KEY_LIST_ANSWER, KEY_WITH_TOKEN, KEY_WITH_TOKEN_ANSWER } from '../../contract/schemas/keys.ts'
+import { ADJUSTMENT, ADJUSTMENT_ANSWER, ADJUSTMENT_LIST_ANSWER, BALANCE_ANSWER, USAGE_ANSWER } from '../../contract/schemas/ledger.ts'
 import { ERROR_ANSWER } from '../../contract/schemas/errors.ts'
 import {
   ACTIVE_LEG,
@@ -47,6 +48,11 @@ export const NAMED: NamedSchemas = {
   LiveLeg: LIVE_LEG,
   Hearing: HEARING,
   Ear: EAR,
+  UsageAnswer: USAGE_ANSWER,
+  BalanceAnswer: BALANCE_ANSWER,
+  Adjustment: ADJUSTMENT,
+  AdjustmentAnswer: ADJUSTMENT_ANSWER,
+  AdjustmentListAnswer: ADJUSTMENT_LIST_ANSWER,
   AuditEntry: AUDIT_ENTRY,
   AuditAnswer: AUDIT_ANSWER,
   Callback: CALLBACK,

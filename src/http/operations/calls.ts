@@ -8,6 +8,7 @@ import { flag, metaDefault } from '../../contract/schemas/parameter.ts'
 import { CONNECT_PARAMETERS, LEG_ACTION_PARAMETERS, MONITOR_PARAMETERS } from '../../contract/schemas/requests.ts'
 import { ACTIVE_LEGS_ANSWER, ALL_LEGS_ANSWER, CALL_ANSWER, CALL_LIST_ANSWER, HANG_UP_ANSWER, LEG_ANSWER } from '../../contract/schemas/resources.ts'
 import type { Format, WireObject } from '../../contract/xml.ts'
+import { LIMITS } from '../../domain/errors.ts'
 import { type Input, type Operation, resource } from './operation.ts'
 import { SAMPLE_ACCOUNT, SAMPLE_CALLS, SAMPLE_REQUESTS, SAMPLE_ZONE, sampleOptions as formatted, supervisorOf } from './samples.ts'
 
@@ -30,7 +31,7 @@ export const CONNECT_CALL: Operation = {
   headers: null,
   idempotent: true,
   answers: [resource('The call', CALL_ANSWER, (format) => callResource(asked, formatted(format), null))],
-  errors: ['destination-not-allowed', 'draining'],
+  errors: ['destination-not-allowed', ...LIMITS, 'draining'],
   callback: 'call',
 }
 
@@ -109,7 +110,7 @@ export const CREATE_MONITOR_LEG: Operation = {
   answers: [
     resource('The supervisor’s leg, which rings', LEG_ANSWER, (format) => legResource(rung, supervisorOf(rung), 'created', formatted(format))),
   ],
-  errors: ['notice-missing', 'destination-not-allowed', 'too-many-monitors', 'too-many-legs', 'call-not-in-progress', 'draining'],
+  errors: ['notice-missing', 'destination-not-allowed', ...LIMITS, 'too-many-monitors', 'too-many-legs', 'call-not-in-progress', 'draining'],
   callback: 'leg',
 }
 

@@ -19,6 +19,7 @@ export const TAGS = {
   Recordings: 'What was said, as far as it was asked to be recorded. Whoever only listened or whispered is never in it.',
   Events: 'What happens to calls, as it happens, over one connection.',
   Audit: 'Who monitored whom, in which mode, from when to when, and who could hear it: a chain in which nothing is altered unseen.',
+  Money: 'What legs have cost, and what the account has left. For keys that are not limited to agents: it is the whole account’s.',
   Callbacks: 'The delivery log of callbacks, and the secret that signs them. For keys that are not limited to agents: the log tells of every call.',
   Keys: 'API keys: made, listed, given a new token, revoked. No key makes one that can do more than itself.',
 } as const

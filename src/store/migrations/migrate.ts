@@ -6,6 +6,7 @@
 import pg from 'pg'
 import { calls } from './001-calls.ts'
 import { callbacks } from './002-callbacks.ts'
+import { ledger } from './003-ledger.ts'
 import { keys } from './004-keys.ts'
 import { evidence } from './005-evidence.ts'
 import { sound } from './006-sound.ts'
@@ -16,6 +17,7 @@ export type Steps = Readonly<Record<string, string>>
 export const STEPS: Steps = {
   '001-calls': calls,
   '002-callbacks': callbacks,
+  '003-ledger': ledger,
   '004-keys': keys,
   '005-evidence': evidence,
   '006-sound': sound,

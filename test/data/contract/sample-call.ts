@@ -21,7 +21,7 @@ export const number = (text: string): Address => text as Address
 export const legId = (text: string): LegId => text as LegId
 
 const base = {
-  monitoring: null, lastAction: '', ringMs: 30_000, limitMs: 14_400_000, subscription: null, customField: null,
+  monitoring: null, lastAction: '', ringMs: 30_000, limitMs: 14_400_000, subscription: null, customField: null, rate: null,
 } as const
 
 export const agentLeg: Leg = {
@@ -44,7 +44,7 @@ export const liveCall: Call = {
   id: 'c5797dcbaaeed7678c4062a4a3ed2f8a' as CallId, accountId: 'exotel30m' as AccountId, direction: 'outbound-api',
   from: agentLeg.address, to: customerLeg.address, callerId: number('+918040404890'), agentLegId: agentLeg.id,
   createdAt: ist('2020-12-22 17:31:06'), updatedAt: ist('2020-12-22 17:31:13'), ringMs: 30_000, limitMs: 14_400_000,
-  subscription: null, customField: null, state: { status: 'live' }, sound: soundBefore(SILENT), retriesLeft: 0, tones: null, legs: [agentLeg, customerLeg],
+  subscription: null, customField: null, state: { status: 'live' }, sound: soundBefore(SILENT), retriesLeft: 0, tones: null, endReason: null, legs: [agentLeg, customerLeg],
 }
 
 const endedAt = ist('2017-03-03 10:49:50')
