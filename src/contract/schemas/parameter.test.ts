@@ -10,14 +10,17 @@ import {
   type About,
   address,
   byDefault,
+  date,
   flag,
   httpUrl,
   knownWords,
   metaDefault,
   type Parameters,
   parametersIn,
+  several,
   sid,
   text,
+  trimmedSid,
   truth,
   whole,
   word,
@@ -48,6 +51,22 @@ const KINDS = {
       ['x'.repeat(64), 'x'.repeat(64)],
     ],
     bad: ['x'.repeat(65), 'a b', 'a/b'],
+  },
+  'sid with blanks around it': {
+    schema: trimmedSid(about('abc')),
+    good: [
+      ['abc', 'abc'],
+      [' abc ', 'abc'],
+    ],
+    bad: ['x'.repeat(65), 'a b', ' '],
+  },
+  date: {
+    schema: date(about('2020-12-22 17:57:40')),
+    good: [
+      ['2020-12-22 17:57:40', '2020-12-22 17:57:40'],
+      [' 2999-12-31 23:59:59 ', '2999-12-31 23:59:59'],
+    ],
+    bad: ['2020-12-22', '2020-02-30 00:00:00', '2020-12-22 24:00:00', '1899-12-31 00:00:00', '2020-12-22T17:57:40', '3000-01-01 00:00:00'],
   },
   whole: {
     schema: whole({ min: 1, max: 60 }, about(30)),
@@ -172,4 +191,36 @@ test('each kind describes the value that a client means, with its limits', () =>
     items: { anyOf: [{ type: 'string', enum: ['a'] }, { type: 'string' }] },
     examples: [['a']],
   })
+})
+
+test('several values come by repeating the name, between commas, or both; one that is not known refuses them all', () => {
+  const schema = z.object({ S: several(z.enum(['a', 'b', 'c']), { min: 1, max: 3 }, about(['a'])).optional() })
+  const read = (...values: readonly string[]) => parametersIn(schema, fields(...values.map((value): [string, string] => ['S', value]))).S
+  assert.equal(read(), undefined)
+  for (const [values, expected] of [
+    [['a'], ['a']],
+    [['a,b'], ['a', 'b']],
+    [
+      ['a', 'b'],
+      ['a', 'b'],
+    ],
+    [
+      [' c , a ', 'b'],
+      ['c', 'a', 'b'],
+    ],
+    [['a,a'], ['a', 'a']],
+  ] as const)
+    assert.deepEqual(read(...values), expected)
+  for (const values of [['d'], ['A'], ['a,'], [','], ['a', 'd'], ['a,b', 'c,a'], ['__proto__']])
+    refuses(schema, fields(...values.map((value): [string, string] => ['S', value])), 'S')
+})
+
+test('several values that are mandatory are missed by their name, and described with their limits', () => {
+  const schema = z.object({ S: several(z.enum(['a', 'b']), { min: 1, max: 3 }, about(['a'])) })
+  refuses(schema, fields(), 'S')
+  refuses(schema, fields(['S', '']), 'S')
+  const described = jsonSchemaOf(schema)
+  assert.deepEqual(described.required, ['S'])
+  assert.deepEqual([described.properties?.S?.type, described.properties?.S?.minItems, described.properties?.S?.maxItems], ['array', 1, 3])
+  assert.deepEqual(described.properties?.S?.items?.enum, ['a', 'b'])
 })

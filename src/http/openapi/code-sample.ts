@@ -23,6 +23,6 @@ export function curlSample({ method, says }: DescribedRoute, path: string): stri
 }
 
 /** As a form wants it: `+`, `&` and `%` would mean something else. */
-const encoded = (value: string): string => encodeURIComponent(value).replace(/%(?:2F|3A|40)/g, decodeURIComponent)
+const encoded = (value: string): string => encodeURIComponent(value).replace(/%(?:2C|2F|3A|40)/g, decodeURIComponent)
 
-const quoted = (text: string): string => (/^[\w=:/.@%-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`)
+const quoted = (text: string): string => (/^[\w=:,/.@%-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`)

@@ -61,6 +61,15 @@ test('everything that holds for every request is on the page, and so is what cal
 })
 
 test('keys inside of keys are on the page with the way to them', () => {
-  for (const key of ['Metadata.NextPageUri', 'Legs[].Leg.OnCallDuration', 'Legs[].AnsweredBy', 'RestException.Code', 'RestException.Status'])
+  for (const key of [
+    'Metadata.NextPageUri',
+    'Legs[].Leg.OnCallDuration',
+    'Legs[].AnsweredBy',
+    'RestException.Code',
+    'RestException.Status',
+    'Tape',
+    'Hears[].LegSid',
+    'Sounds[].Name',
+  ])
     assert.ok(text.includes(`<code>${key}</code>`), key)
 })

@@ -41,7 +41,7 @@ th, td { text-align: left; vertical-align: top; padding: .45rem .9rem .45rem 0; 
 th { font-weight: 600; color: var(--soft); font-size: .82rem; white-space: nowrap; }
 td:first-child { white-space: nowrap; }
 .word { white-space: nowrap; }
-.values td:first-child, .values td:nth-child(2) { width: 15rem; }
+.values td:first-child { width: 13rem; } .values td:nth-child(2) { width: 18rem; }
 .errors td:first-child { width: 4rem; } .errors td:nth-child(2) { width: 50%; }
 .must { color: var(--delete); font-size: .78rem; font-weight: 600; margin-left: .35rem; }
 .facts { color: var(--soft); font-size: .86rem; }
@@ -49,6 +49,7 @@ details { margin: .5rem 0; }
 summary { cursor: pointer; color: var(--accent); font-size: .92rem; }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; border-radius: .2rem; }
 @media (max-width: 60rem) { .frame { display: block; } nav { position: static; height: auto; border-right: 0; border-bottom: 1px solid var(--line); } main { padding: 1.5rem 1.2rem 4rem; }
-  .values td:first-child { white-space: normal; } .values td:first-child, .values td:nth-child(2) { width: auto; } }
+  nav { columns: 2; } nav h2 { break-after: avoid; } nav h2:first-child { margin-top: 0; }
+  .values td:first-child, .values td:nth-child(2) { width: auto; min-width: 9rem; } }
 @media print { nav { display: none; } .frame { display: block; } pre { max-height: none; } }
 `

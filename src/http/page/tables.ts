@@ -32,7 +32,8 @@ export function parameterTable(parameters: readonly ParameterObject[]): Html {
 }
 
 /** The keys of an object, and of what is written out inside it: `Metadata.Total`, `Legs[].Status`. */
-export const keyTable = (schema: JsonSchema, kind: 'body' | 'answer'): Html => table(['Name', 'Value', 'Meaning'], keyRows(schema, kind, ''))
+export const keyTable = (schema: JsonSchema, kind: 'body' | 'answer'): Html =>
+  table(['Name', 'Value', 'Meaning'], keyRows(eitherOf(schema), kind, ''))
 
 function keyRows(schema: JsonSchema, kind: 'body' | 'answer', prefix: string): readonly (readonly Html[])[] {
   return Object.entries(schema.properties ?? {}).flatMap(([name, one]) => {
@@ -44,10 +45,12 @@ function keyRows(schema: JsonSchema, kind: 'body' | 'answer', prefix: string): r
   })
 }
 
-/** An object that has some keys or others: all of them, none always there. */
+/** An object that has some keys or others: all of them; what they have in common is always there. */
 function eitherOf(schema: JsonSchema): JsonSchema {
   const objects = schema.anyOf?.filter(({ properties }) => properties) ?? []
-  return objects.length === 0 ? schema : { properties: Object.assign({}, ...objects.map(({ properties }) => properties)) }
+  if (objects.length === 0) return schema
+  const required = (objects[0]?.required ?? []).filter((name) => objects.every((one) => one.required?.includes(name)))
+  return { properties: Object.assign({}, ...objects.map(({ properties }) => properties)), required }
 }
 
 /** Every failure of an operation: its status, its text, and when it comes. */
@@ -83,7 +86,7 @@ const nameCell = (name: string, required: boolean): Html => html`<code>${name}</
 
 /** Type, words, limits, default, example: what there is. */
 function valueCell(schema: JsonSchema, example: unknown): Html {
-  const facts = [...limitsOf(schema), ...(schema.default === undefined ? [] : [`default ${shown(schema.default)}`])]
+  const facts = [...limitsOf(schema), ...(schema.default === undefined || schema.default === '' ? [] : [`default ${shown(schema.default)}`])]
   const words = wordsOf(schema)
   const sample =
     example === undefined || example === '' || example === null || words.length > 0
