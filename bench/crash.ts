@@ -63,7 +63,7 @@ function print(on: string, { runs: done, kills, counts, acknowledged, repeated, 
     'callbacks on record': counts.callbacks,
     'arrivals at the receiver': arrivals,
     '  of callbacks that had arrived before': again,
-    charges: counts.charges ?? 'no billing',
+    charges: counts.charges,
     violations: violations.length,
   })
   if (violations.length === 0) return

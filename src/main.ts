@@ -109,7 +109,8 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
   metrics.lookAt({ engine, callbackBacklog: () => callbackBacklog(database.sql, now()), pausedReceivers: worker.pausedReceivers })
   await worker.start()
   opened.push(() => worker.stop())
-  const endUpkeep = keepUp({ sql: database.sql, node: NODE, now, log, purgeMore: () => purgeByPolicy({ retention: config.retention, database, now, newId, log }) })
+  const keeping = { retention: config.retention, database, removeRecordings: recordings.purge, newId, now, log }
+  const endUpkeep = keepUp({ ...shared, sql: database.sql, purgeMore: () => purgeByPolicy(keeping) })
   opened.push(async () => endUpkeep())
 
   if (config.metrics !== null) opened.push(await openReading(config.metrics, metrics, log))
@@ -202,7 +203,7 @@ async function openKeys(config: Config, database: Database, log: Log): Promise<O
   const keyring = makeKeyring({ sql: database.sql, hasher, isAccount: (id) => accounts.has(id), now, log })
   const onChanged = keyring.forget
   return {
-    keys: makeKeyDesk({ database, hasher, accounts, configured: keysOf(config), newKeyId, newToken: newApiToken, now, onChanged }),
+    keys: makeKeyDesk({ database, hasher, accounts, configured: keysOf(config), newId, newKeyId, newToken: newApiToken, now, onChanged }),
     who: { authenticate: async (key, token) => (await inFile(key, token)) ?? keyring.authenticate(key, token), remembered: keyring.remembered },
     stop: await watchKeys(database, keyring, log),
   }

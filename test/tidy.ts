@@ -52,7 +52,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'commands/doctor': ['commands', 'sip', 'engine/native', 'store', 'webhooks', 'config.ts', 'config-schema.ts', 'chance.ts'],
   'commands/access': ['domain', 'store', 'control/access', 'commands', 'config.ts', 'chance.ts'],
   'commands/ledger': ['domain', 'contract', 'store', 'commands', 'config.ts', 'chance.ts'],
-  'commands/evidence': ['domain', 'commands', 'contract', 'store', 'config.ts', 'config-schema.ts', 'mask.ts', 'chance.ts'],
+  'commands/evidence': ['domain', 'sounds/recordings.ts', 'commands', 'contract', 'store', 'config.ts', 'config-schema.ts', 'mask.ts', 'chance.ts'],
   metrics: ['domain', 'engine/native/media-plane.ts', 'store/outbox/log.ts'],
   sdk: [],
 }
@@ -286,7 +286,9 @@ function wrongDirection(room: string, path: string): string | null {
   if (room === ROOT || target === room) return null
   const allowed = [room, ...(ROOMS[room] ?? [])]
   const isInside = target.includes('/') && !target.startsWith('engine/') && allowed.includes(houseOf(target))
-  return isInside || allowed.includes(target) || allowed.includes(path.replace('src/', '')) ? null : `${room} may not import ${path.replace('src/', '')}`
+  return isInside || allowed.includes(target) || allowed.includes(path.replace('src/', ''))
+    ? null
+    : `${room} may not import ${path.replace('src/', '')}`
 }
 
 function wrongPackage(room: string, name: string): string | null {

@@ -4,7 +4,7 @@ import { after, before, beforeEach, test } from 'node:test'
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify'
 import { assertDescribed } from '../../test/answers.ts'
 import { openTestDatabase, silent } from '../../test/database.ts'
-import { newApiToken, newKeyId } from '../chance.ts'
+import { newApiToken, newId, newKeyId } from '../chance.ts'
 import { makeKeyDesk } from '../control/access/key-desk.ts'
 import { makeKeyring } from '../control/access/keyring.ts'
 import { makeTokenHasher } from '../control/access/token-hash.ts'
@@ -50,6 +50,7 @@ function serverWith(change: Partial<Pick<ServerOptions, 'limits' | 'trustProxy'>
     hasher,
     accounts: new Map([[ACME, { agents: ['priya', 'ravi'] }]]),
     configured: [{ ...root, createdAt: null, expiresAt: null, rotatedAt: null, revokedAt: null, lastUsedAt: null }],
+    newId,
     newKeyId,
     newToken: () => newToken(),
     now: () => now,

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { FastifyInstance } from 'fastify'
 import { openTestDatabase, silent } from '../../test/database.ts'
-import { newApiToken, newKeyId } from '../chance.ts'
+import { newApiToken, newId, newKeyId } from '../chance.ts'
 import { type KeyDesk, makeKeyDesk } from '../control/access/key-desk.ts'
 import { makeKeyring } from '../control/access/keyring.ts'
 import { makeTokenHasher } from '../control/access/token-hash.ts'
@@ -127,7 +127,17 @@ before(async () => {
   const keyring = makeKeyring({ sql: opened.database.sql, hasher, isAccount: () => true, now: () => now, log: silent })
   const accounts = new Map([ACME, ZENITH].map((id) => [id, { agents: ['priya', 'ravi'] }]))
   const onChanged = keyring.forget
-  desk = makeKeyDesk({ database: opened.database, hasher, accounts, configured: [], newKeyId, newToken: newApiToken, now: () => now, onChanged })
+  desk = makeKeyDesk({
+    database: opened.database,
+    hasher,
+    accounts,
+    configured: [],
+    newId,
+    newKeyId,
+    newToken: newApiToken,
+    now: () => now,
+    onChanged,
+  })
   const plenty = 1_000_000
   app = makeServer({
     api: makeApi(control, { ...NOTHING_KEPT, callbacks: noCallbacks(control.asked), keys: desk }),

@@ -6,10 +6,16 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import fc from 'fast-check'
 import { openTestDatabase, silent, type TestDatabase, testServers } from '../../test/database.ts'
-import { ACCOUNT, anyCall, sampleCall, sampleCallback, T0 } from '../../test/sample-calls.ts'
+import { ACCOUNT, anyCall, sampleCall, sampleCallback, sampleId, T0 } from '../../test/sample-calls.ts'
 import { BackupRefused, restoreBackup, writeBackup } from './backup.ts'
 import { saveCall } from './calls.ts'
 import { type Database, openDatabase } from './database.ts'
+import type { Money } from '../domain/account/money.ts'
+import type { LegId } from '../domain/ids.ts'
+import { appendEvidence } from './evidence/entries.ts'
+import { purgePersonal } from './evidence/purge.ts'
+import { verifyChain } from './evidence/verify.ts'
+import { adjustBalance } from './ledger/balances.ts'
 import { beat } from './nodes.ts'
 import { claimCallbacks, settleCallbacks } from './outbox/delivery.ts'
 import { ensureSecrets } from './secrets.ts'
@@ -23,7 +29,7 @@ async function* from(all: readonly string[]): AsyncGenerator<string> {
   yield* all
 }
 
-/** Calls of every kind, callbacks in every state, keys, a heartbeat and a secret. */
+/** Calls of every kind, callbacks in every state, keys, a heartbeat, a secret, money, and an audit log of which a part was purged. */
 async function fill(database: Database): Promise<void> {
   const { sql } = database
   const calls = fc.sample(anyCall, { numRuns: 40, seed: 15 })
@@ -44,6 +50,24 @@ async function fill(database: Database): Promise<void> {
   ])
   await beat(sql, 'n', T0)
   await ensureSecrets(sql, ACCOUNT, 'whsec_x', T0)
+  await adjustBalance(sql, { id: sampleId(), accountId: ACCOUNT, currency: 'INR', amount: '9.000001' as Money, note: 'é', by: 'key', at: T0 }, null)
+  const cost = { seconds: 61, pulses: 2, rate: { currency: 'INR', pulseS: 60, price: '0.100003' as Money } } as const
+  const leg = { legId: sampleId() as LegId, callId: call.id, accountId: ACCOUNT, origin: 'monitor', day: '2026-11-22', endedAt: T0 } as const
+  await saveCall(sql, { call, node: 'n', charges: [{ ...leg, ...cost }], idempotency: null })
+  for (const at of [T0, T0 + 1, T0 + 2])
+    await appendEvidence(sql, {
+      accountId: ACCOUNT,
+      id: sampleId(),
+      kind: 'test',
+      at,
+      body: { n: at },
+      personal: { name: 'é' },
+      salt: 'a'.repeat(32),
+    })
+  await purgePersonal({
+    ...{ database, accountId: ACCOUNT, now: () => T0 + 3, newId: sampleId, removeRecordings: async () => 0 },
+    plan: { callsBefore: null, auditBefore: T0 + 1, callbacksBefore: null, recordingsBefore: null },
+  })
 }
 
 const pairs = testServers().flatMap((source) => testServers().map((target) => [source, target] as const))
@@ -66,6 +90,8 @@ for (const [source, target] of pairs) {
       const { rows } = await restoreBackup(empty.database, from(original))
       assert.deepEqual([rows.call, rows.callback, rows.idempotency, rows.node, rows.callback_secret], [41, 3, 1, 1, 1])
       assert.deepEqual(await lines(empty.database), original)
+      const { entries, purged, fault } = await verifyChain(empty.database.sql, ACCOUNT, { notedHead: null, onProgress: () => {} })
+      assert.deepEqual([entries, purged, fault], [4, 1, null])
       const call = sampleCall()
       await saveCall(empty.database.sql, { call, node: 'n', callbacks: [sampleCallback({ id: 'later' })], idempotency: null })
       const [newest] = await empty.database.sql.query<{ id: string }>('select id from callback order by sequence desc limit 1')

@@ -21,15 +21,14 @@ const ALWAYS: Readonly<Record<string, string>> = {
   'one idempotency key made several calls': `select custom_field as id from call where custom_field <> '' group by 1 having count(*) > 1`,
   'one idempotency key made several supervisors': `
     select custom_field as id from leg where custom_field <> '' and origin = 'monitor' group by 1 having count(*) > 1`,
-}
-
-/** Where billing is known. */
-const CHARGES: Readonly<Record<string, string>> = {
   'an answered leg has not exactly one charge when it has ended': `
     select leg.id from leg left join charge on charge.leg_id = leg.id where leg.status = 'ended' and answered_at is not null
     group by leg.id having count(charge.leg_id) <> 1`,
   'a leg that nobody answered, or that goes on, was charged': `
     select leg.id from charge join leg on leg.id = charge.leg_id where leg.status <> 'ended' or answered_at is null`,
+  'a balance is not what its charges add up to': `
+    select account_id as id from balance where charged <> (select coalesce(sum(amount), 0) from charge
+      where charge.account_id = balance.account_id and charge.currency = balance.currency)`,
 }
 
 function terminalOf(what: 'leg' | 'call'): string {
@@ -51,13 +50,7 @@ export async function checkRecords(sql: Sql, ledger: Ledger, aliveSince: number)
   await none('an acknowledged leg has no record', missing('leg'), [[...ledger.legs]])
   await none('a call outlived its process', `select id from call where status <> 'ended' and created_at < $1`, [new Date(aliveSince)])
   for (const [what, text] of Object.entries(ALWAYS)) await none(what, text)
-  if (await hasCharges(sql)) for (const [what, text] of Object.entries(CHARGES)) await none(what, text)
   return [...found, ...(await checkActions(sql, ledger))]
-}
-
-export async function hasCharges(sql: Sql): Promise<boolean> {
-  const [answer] = await sql.query<{ there: boolean }>(`select to_regclass('charge') is not null as there`)
-  return answer?.there === true
 }
 
 /** The last action on record is the last that was acknowledged, or one that was under way since. */
@@ -114,17 +107,15 @@ export interface Counts {
   readonly answered: number
   readonly supervisors: number
   readonly callbacks: number
-  /** Null when there is no billing. */
-  readonly charges: number | null
+  readonly charges: number
 }
 
 export async function countRecords(sql: Sql): Promise<Counts> {
-  const [row] = await sql.query<Omit<Counts, 'charges'>>(`
+  const [row] = await sql.query<Counts>(`
     select (select count(*)::integer from call) as calls, (select count(*)::integer from call where outcome = 'failed') as "cutOff",
       (select count(*)::integer from leg) as legs, (select count(*)::integer from leg where answered_at is not null) as answered,
-      (select count(*)::integer from leg where origin = 'monitor') as supervisors, (select count(*)::integer from callback) as callbacks`)
+      (select count(*)::integer from leg where origin = 'monitor') as supervisors, (select count(*)::integer from callback) as callbacks,
+      (select count(*)::integer from charge) as charges`)
   if (!row) throw new Error('PostgreSQL counts nothing')
-  if (!(await hasCharges(sql))) return { ...row, charges: null }
-  const [charged] = await sql.query<{ count: number }>('select count(*)::integer as count from charge')
-  return { ...row, charges: charged?.count ?? 0 }
+  return row
 }

@@ -59,7 +59,11 @@ const DATABASE_KILLED_SHARE = 0.15
 const DELIVERY_MS = 120_000
 /** Often enough that no callback is ever parked by bad luck. */
 const RETRY_SECONDS = Array.from({ length: 50 }, () => 1)
-const EXTRA = 'limits: { writesPerMinute: 1000000 }\nlog: { level: warn }\n'
+const EXTRA = 'limits: { writesPerMinute: 1000000, readsPerMinute: 1000000, requestsPerMinute: 1000000 }\nlog: { level: warn }\n'
+/** Every leg costs something, and no cap is ever reached. */
+const ACCOUNT = `
+    plan: { currency: INR, pulseSeconds: 1, rates: [{ price: 0.01 }] }
+    dial: { maxLegs: 100000, legsPerMinute: 100000 }`
 
 /** What the runs share. */
 interface Field {
@@ -78,7 +82,7 @@ interface Field {
 export async function runKills({ on, runs, seed, withinMs = Number.POSITIVE_INFINITY, onRun }: KillsOptions): Promise<KillsReport> {
   const chance = seeded(seed)
   const ledger = makeLedger()
-  const server = await openTestServer(EXTRA, { ptimeMs: 60 }, { on, retrySeconds: RETRY_SECONDS, startMs: RESTART_MS })
+  const server = await openTestServer(EXTRA, { ptimeMs: 60 }, { on, retrySeconds: RETRY_SECONDS, startMs: RESTART_MS, accountYaml: ACCOUNT })
   const kills = { 'in-start': 0, 'after-a-time': 0, 'at-a-request': 0, 'at-a-callback': 0, database: 0 }
   const receiver = await openReceiver(ledger, chance, () => count(field, 'at-a-callback'))
   const field: Field = { server, ledger, chance, receiver, kills, violations: [], trap: null, ready: Promise.resolve() }

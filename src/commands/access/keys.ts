@@ -2,7 +2,7 @@
  * Commands about API keys: the operator at the machine makes, lists, rotates and revokes those of any account. A token is said once,
  * on stdout; a server that runs on the same data hears of every change at once.
  */
-import { newApiToken, newKeyId } from '../../chance.ts'
+import { newApiToken, newId, newKeyId } from '../../chance.ts'
 import { accountsOf, type Config, keysOf } from '../../config.ts'
 import { type IssuedKey, type KeyDesk, MAX_LISTED_KEYS, makeKeyDesk } from '../../control/access/key-desk.ts'
 import { makeTokenHasher } from '../../control/access/token-hash.ts'
@@ -96,6 +96,7 @@ async function withKeys(desk: Desk, options: RecordOptions, work: Work): Promise
       hasher: makeTokenHasher(),
       accounts: new Map(accountsOf(config).map((account) => [account.id, account])),
       configured: keysOf(config),
+      newId,
       newKeyId,
       newToken: newApiToken,
       now: desk.now,

@@ -2,16 +2,9 @@
 import { newId } from '../../chance.ts'
 import type { Config } from '../../config.ts'
 import type { AccountId } from '../../domain/ids.ts'
+import { makeRecordings } from '../../sounds/recordings.ts'
 import { planOf } from '../../store/evidence/keeping.ts'
-import {
-  type AccountPurge,
-  countPersonal,
-  noRecordings,
-  type PurgeCount,
-  type PurgeOptions,
-  type PurgePlan,
-  purgePersonal,
-} from '../../store/evidence/purge.ts'
+import { type AccountPurge, countPersonal, type PurgeCount, type PurgeOptions, type PurgePlan, purgePersonal } from '../../store/evidence/purge.ts'
 import { columns, type Desk, json } from '../desk.ts'
 import { type RecordOptions, withRecords } from '../opening.ts'
 
@@ -40,7 +33,7 @@ export async function purge(desk: Desk, options: PurgeCommandOptions): Promise<n
       plan,
       newId,
       accountId: (options.account ?? null) as AccountId | null,
-      removeRecordings: noRecordings,
+      removeRecordings: makeRecordings(config.recordings.folder).purge,
       now: desk.now,
       onProgress: (account, so) => desk.err(`${account}: ${inWords(so)} so far`),
     }

@@ -17,6 +17,7 @@ import {
   rotateKey,
 } from '../../store/access/keys.ts'
 import type { Database, Sql } from '../../store/database.ts'
+import { appendEvidence } from '../../store/evidence/entries.ts'
 import { IDEMPOTENCY_MS } from '../../store/idempotency.ts'
 import type { TokenHasher } from './token-hash.ts'
 
@@ -27,14 +28,6 @@ export interface IssuedKey {
   readonly key: Key
   /** Null: this request was made before, and its token was told then (contract C19). */
   readonly token: string | null
-}
-
-/** What happened to a key, for whoever writes it down in the same transaction. */
-export interface KeyChange {
-  readonly kind: 'created' | 'rotated' | 'revoked'
-  readonly key: Key
-  /** By which key; null: by an operator. */
-  readonly by: KeyId | null
 }
 
 /** Keys of another account are, to whoever asks, not there. `by` is the key that asks; null is an operator. */
@@ -65,13 +58,12 @@ export interface KeyDeskOptions {
   readonly now: () => number
   /** Told after a key was rotated or revoked here. */
   readonly onChanged: (id: KeyId) => void
-  /** Writes a change down in its own transaction; what it throws undoes the change. */
-  readonly record?: (sql: Sql, change: KeyChange) => Promise<void>
+  /** Unguessable, at least 128 bits of `[0-9a-z]`: for entries of the audit log. */
+  readonly newId: () => string
 }
 
 export function makeKeyDesk(options: KeyDeskOptions): KeyDesk {
   const { database, hasher, accounts, configured, newToken, now, onChanged } = options
-  const record = options.record ?? (async () => {})
 
   async function find(accountId: AccountId, id: KeyId): Promise<Key> {
     const key = configured.find((one) => one.id === id && one.accountId === accountId) ?? (await loadKey(database.sql, id))?.key
@@ -95,7 +87,7 @@ export function makeKeyDesk(options: KeyDeskOptions): KeyDesk {
         if ((await countActiveKeys(sql, accountId, now())) >= MAX_ACTIVE_KEYS) throw new DomainError('too-many-keys')
         const key = freshKey(options, accountId, by, wanted)
         await insertKey(sql, { key, tokenHash }, request)
-        await record(sql, { kind: 'created', key, by })
+        await record(options, sql, 'created', key, by)
         return { key, token }
       })
     },
@@ -112,7 +104,7 @@ export function makeKeyDesk(options: KeyDeskOptions): KeyDesk {
         const rotated = await rotateKey(sql, { accountId, id, tokenHash, previousUntil: graceMs > 0 ? at + graceMs : null, now: at })
         // Somebody was faster, and revoked it.
         if (!rotated) throw new DomainError('key-not-active')
-        await record(sql, { kind: 'rotated', key: rotated, by })
+        await record(options, sql, 'rotated', rotated, by)
         return rotated
       })
       onChanged(id)
@@ -125,7 +117,7 @@ export function makeKeyDesk(options: KeyDeskOptions): KeyDesk {
       const key = await database.transaction(async (sql) => {
         const revoked = await revokeKey(sql, accountId, id, now())
         if (!revoked) throw new DomainError('key-not-found')
-        await record(sql, { kind: 'revoked', key: revoked, by })
+        await record(options, sql, 'revoked', revoked, by)
         return revoked
       })
       onChanged(id)
@@ -133,6 +125,20 @@ export function makeKeyDesk(options: KeyDeskOptions): KeyDesk {
     },
   }
 }
+
+/** In the transaction of the change, which is undone when it cannot be written down. @param by Null: an operator. */
+const record = ({ newId, now }: KeyDeskOptions, sql: Sql, change: 'created' | 'rotated' | 'revoked', key: Key, by: KeyId | null): Promise<void> =>
+  appendEvidence(sql, {
+    accountId: key.accountId,
+    id: newId(),
+    kind: 'key',
+    at: now(),
+    body: { change, key: key.id, by, scopes: key.scopes, limited: key.agents !== null, expires: timeOf(key.expiresAt) },
+    personal: { name: key.name, agents: key.agents },
+    salt: newId(),
+  })
+
+const timeOf = (epochMs: number | null): string | null => (epochMs === null ? null : new Date(epochMs).toISOString())
 
 const freshKey = ({ newKeyId, now }: KeyDeskOptions, accountId: AccountId, by: KeyId | null, wanted: KeyCommand): Key => ({
   id: newKeyId() as KeyId,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
 import { openTestDatabase, silent } from '../../../test/database.ts'
 import { eventually } from '../../../test/eventually.ts'
-import { newApiToken, newKeyId } from '../../chance.ts'
+import { newApiToken, newId, newKeyId } from '../../chance.ts'
 import type { KeyCommand } from '../../domain/account/keys.ts'
 import type { AccountId, KeyId } from '../../domain/ids.ts'
 import { loadKey } from '../../store/access/keys.ts'
@@ -37,6 +37,7 @@ const deskOn = (database: KeyDeskDatabase, onChanged: (id: KeyId) => void): KeyD
     hasher,
     accounts: new Map([[ACME, { agents: ['priya'] }]]),
     configured: [],
+    newId,
     newKeyId,
     newToken: newApiToken,
     now: () => now,
@@ -68,7 +69,7 @@ test('keys of an account that the configuration no longer has prove nothing', as
   const zenith = 'zenith' as AccountId
   const there = makeKeyDesk({
     ...{ database: opened.database, hasher, accounts: new Map([[zenith, { agents: [] }]]), configured: [] },
-    ...{ newKeyId, newToken: newApiToken, now: () => now, onChanged: () => {} },
+    ...{ newId, newKeyId, newToken: newApiToken, now: () => now, onChanged: () => {} },
   })
   const { key, token } = await there.create(zenith, null, wanted, null)
   assert.equal(await keyring.authenticate(key.id, token ?? ''), null)

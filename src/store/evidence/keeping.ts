@@ -1,7 +1,7 @@
 /** What a running server does for its audit log besides writing it: deletes by policy, and notes the heads of the chains in its own log at its end. */
 import type { Database, Log } from '../database.ts'
 import { chainHeads } from './log.ts'
-import { noRecordings, type PurgePlan, purgePersonal, type RemoveRecordings } from './purge.ts'
+import { type PurgePlan, purgePersonal, type RemoveRecordings } from './purge.ts'
 
 const DAY_MS = 24 * 3_600_000
 
@@ -34,11 +34,11 @@ export interface Keeping {
   readonly now: () => number
   readonly newId: () => string
   readonly log: Log
-  readonly removeRecordings?: RemoveRecordings
+  readonly removeRecordings: RemoveRecordings
 }
 
 /** Deletes what the retention says; what went is said in the log, and in the audit log. */
-export async function purgeByPolicy({ retention, database, now, newId, log, removeRecordings = noRecordings }: Keeping): Promise<void> {
+export async function purgeByPolicy({ retention, database, now, newId, log, removeRecordings }: Keeping): Promise<void> {
   const gone = await purgePersonal({ database, plan: planOf(retention, now()), accountId: null, removeRecordings, now, newId })
   for (const { accountId, ...counts } of gone) log.info({ account: accountId, ...counts }, 'personal data past its time was deleted')
 }

@@ -10,7 +10,7 @@ import type { Database, Sql } from '../database.ts'
 import { appendEvidence, type NewEntry } from './entries.ts'
 import { logHeads, planOf, purgeByPolicy } from './keeping.ts'
 import { chainHeads, evidenceAfter } from './log.ts'
-import { countPersonal, noRecordings, type PurgeOptions, type PurgePlan, purgePersonal } from './purge.ts'
+import { countPersonal, type PurgeOptions, type PurgePlan, purgePersonal } from './purge.ts'
 import { verifyChain } from './verify.ts'
 
 const DAY = 86_400_000
@@ -56,7 +56,7 @@ for (const server of testServers()) {
       database,
       plan,
       accountId,
-      removeRecordings: noRecordings,
+      removeRecordings: async () => 0,
       now: () => T0 + 100 * DAY,
       newId: sampleId,
       ...more,
@@ -240,7 +240,7 @@ for (const server of testServers()) {
         info: (fields: Readonly<Record<string, unknown>>, message: string) => void (fields.account === account && said.push([fields, message])),
       }
       const retention = { callsDays: 90, auditPersonalDays: null, callbacksDays: null, recordingsDays: null }
-      const turn = (now: number) => purgeByPolicy({ retention, database, now: () => now, newId: sampleId, log })
+      const turn = (now: number) => purgeByPolicy({ retention, database, now: () => now, newId: sampleId, log, removeRecordings: async () => 0 })
       await turn(T0 + 90 * DAY)
       assert.deepEqual(said, [])
       await turn(T0 + 90 * DAY + 1)

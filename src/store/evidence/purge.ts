@@ -27,8 +27,6 @@ export interface PurgePlan {
  */
 export type RemoveRecordings = (accountId: AccountId, before: number, act: 'count' | 'delete') => Promise<number>
 
-export const noRecordings: RemoveRecordings = async () => 0
-
 export interface PurgeOptions {
   readonly database: Pick<Database, 'sql' | 'transaction'>
   readonly plan: PurgePlan
