@@ -80,6 +80,23 @@ test('a failure has to be one that the route lists, with its text and its status
   for (const [method, url, answer] of wrong) assert.throws(() => assertDescribed(method, url, answer), answer.body)
 })
 
+test('headers that the description promises of a success are missed', () => {
+  const url = `${ROOT}/Calls/x.json`
+  const answer = json(resources.find((one) => one.url === `${ROOT}/Calls/x` && one.method === 'GET')?.example('json'))
+  const rates = { 'x-ratelimit-limit': '200', 'x-ratelimit-remaining': '199', 'x-ratelimit-reset': '1' }
+  assertDescribed('GET', url, { ...answer, headers: rates })
+  for (const name of Object.keys(rates))
+    assert.throws(() => assertDescribed('GET', url, { ...answer, headers: { ...rates, [name]: undefined } }), /has no/)
+  const sound = { status: 206, contentType: 'audio/wav', body: '', headers: { 'content-length': 1, 'content-range': 'bytes 0-0/1' } }
+  assertDescribed('GET', `${ROOT}/Recordings/x.wav`, sound)
+  assert.throws(() => assertDescribed('GET', `${ROOT}/Recordings/x.wav`, { ...sound, headers: {} }), /has no/)
+})
+
+test('an address with two slashes behind the account is the one with a single one', () => {
+  assert.throws(() => assertDescribed('GET', `${ROOT}//Calls/x.json`, json({})), /Call/)
+  assertDescribed('GET', `${ROOT}//Calls/x.json`, failure(404, 'Given callSID does not exist. Please check the callSID passed'))
+})
+
 test('what is no request to the API is not looked at', () => {
   assertDescribed('GET', '/healthz', { status: 200, contentType: 'text/plain', body: 'ok' })
   assertDescribed('HEAD', `${ROOT}/Calls/x.json`, { status: 404, contentType: '', body: '' })

@@ -19,6 +19,8 @@ export interface HttpAnswer {
   readonly status: number
   readonly contentType: string
   readonly body: string
+  /** Where they are looked at: those that the description promises of a success must be there. */
+  readonly headers?: Readonly<Record<string, unknown>>
 }
 
 const parser = new XMLParser({ parseTagValue: false, trimValues: false })
@@ -39,6 +41,7 @@ export function assertDescribed(method: string, url: string, answer: HttpAnswer)
   // A path that is written out comes before one with a name in its place.
   const [place] = ROUTES.filter((one) => patternOf(one).test(path)).sort((a, b) => a.path.split(':').length - b.path.split(':').length)
   const route = ROUTES.find((one) => one.path === place?.path && one.method === method)
+  if (route !== undefined && answer.headers !== undefined) assertHeaders(route, format, answer, told)
   const [first] = route?.says.answers ?? []
   if (first?.kind === 'media' && (answer.status === 200 || answer.status in first.others)) return
   assert.equal(answer.contentType, CONTENT_TYPES[format], told)
@@ -50,6 +53,14 @@ export function assertDescribed(method: string, url: string, answer: HttpAnswer)
     schemas.some((schema) => isA(schema, value)),
     `${told}\n${schemas.map((schema) => schema.safeParse(value).error?.message).join('\n')}`,
   )
+}
+
+function assertHeaders(route: ApiRoute, format: Format, { status, headers = {} }: HttpAnswer, told: string): void {
+  if (status >= 400 && status !== 416) return
+  const { path } = documentPath(route)
+  const written = format === 'json' && route.says.answers[0].kind === 'resource' ? `${path}.json` : path
+  const promised = DOCUMENT.paths[written]?.[route.method.toLowerCase() as HttpMethod]?.responses[String(status)]?.headers ?? {}
+  for (const name of Object.keys(promised)) assert.notEqual(headers[name.toLowerCase()], undefined, `${told}\nhas no ${name}`)
 }
 
 /** A route that does not exist, or a method that it does not know, is not described by an operation. */

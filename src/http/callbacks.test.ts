@@ -69,7 +69,12 @@ for (const kind of testServers()) {
         headers: { authorization: as(account), ...(fields ? { 'content-type': 'application/json' } : {}) },
         ...(fields ? { payload: JSON.stringify(fields) } : {}),
       })
-      assertDescribed(method, url, { status: answer.statusCode, contentType: String(answer.headers['content-type']), body: answer.body })
+      assertDescribed(method, url, {
+        status: answer.statusCode,
+        contentType: String(answer.headers['content-type']),
+        body: answer.body,
+        headers: answer.headers,
+      })
       return { status: answer.statusCode, body: answer.headers['content-type']?.startsWith('application/json') ? answer.json() : answer.body }
     }
     const enqueue = async (...changes: readonly Partial<CallbackRow>[]): Promise<readonly CallbackRow[]> => {

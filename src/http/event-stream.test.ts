@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { after, test } from 'node:test'
 import type { FastifyInstance } from 'fastify'
 import * as z from 'zod'
+import { assertDescribed } from '../../test/answers.ts'
 import { eventually } from '../../test/eventually.ts'
 import { assertIsA } from '../../test/schemas.ts'
 import { EVENT_DATA } from '../contract/schemas/events.ts'
@@ -85,6 +86,7 @@ const assertTold = (event: string, data: unknown): void => assertIsA((EVENT_DATA
 async function follow(url: string, headers: Record<string, string>) {
   const gone = new AbortController()
   const response = await fetch(url, { headers, signal: gone.signal })
+  if (response.ok) assertDescribed('GET', url, { status: response.status, contentType: '', body: '', headers: Object.fromEntries(response.headers) })
   const events: SentEvent[] = []
   const end = { hasEnded: false }
   const reading = (async () => {

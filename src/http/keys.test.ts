@@ -98,7 +98,12 @@ async function ask(
     headers: { authorization: basic(as), ...headers },
     ...(payload === undefined ? {} : { payload }),
   })
-  assertDescribed(method, url, { status: answer.statusCode, contentType: String(answer.headers['content-type']), body: answer.body })
+  assertDescribed(method, url, {
+    status: answer.statusCode,
+    contentType: String(answer.headers['content-type']),
+    body: answer.body,
+    headers: answer.headers,
+  })
   return answer
 }
 /** Of `POST /Keys.json`: what is then used as `as`. */

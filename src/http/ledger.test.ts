@@ -44,7 +44,7 @@ async function ask(method: 'GET' | 'POST', path: string, body?: Readonly<Record<
     headers: { authorization: `Basic ${btoa('k:t')}`, ...(body ? { 'content-type': 'application/json' } : {}), ...headers },
     ...(body ? { payload: JSON.stringify(body) } : {}),
   })
-  assertDescribed(method, url, { status: answer.statusCode, contentType: String(answer.headers['content-type']), body: answer.body })
+  assertDescribed(method, url, { status: answer.statusCode, contentType: String(answer.headers['content-type']), body: answer.body, headers: answer.headers })
   return { status: answer.statusCode, text: answer.body, json: () => JSON.parse(answer.body) }
 }
 const messageOf = async (asked: ReturnType<typeof ask>): Promise<readonly [number, string]> => {

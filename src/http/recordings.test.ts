@@ -38,7 +38,7 @@ function house() {
     const url = `/v1/Accounts/acme${path}`
     const authorization = `Basic ${btoa('key:token')}`
     const answer = await server.inject({ method, url, headers: { authorization, ...headers }, ...(payload ? { payload } : {}) })
-    assertDescribed(method, url, { status: answer.statusCode, contentType: String(answer.headers['content-type']), body: answer.body })
+    assertDescribed(method, url, { status: answer.statusCode, contentType: String(answer.headers['content-type']), body: answer.body, headers: answer.headers })
     return answer
   }
   /** A call whose parties have talked; ended unless `live`. */

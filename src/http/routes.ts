@@ -7,9 +7,9 @@ import { graceIn, keyCommand, keyIdIn, keyList, keyResource } from '../contract/
 import { callList, callQueryIn } from '../contract/call-list.ts'
 import { callbackIdIn, callbackList, callbackQueryIn, callbackResource, receiverIn, replayResource } from '../contract/lists/callback-log.ts'
 import { keepMsIn, secretResource } from '../contract/access/callback-secret.ts'
-import { type Fields, lastValue } from '../contract/fields.ts'
+import type { Fields } from '../contract/fields.ts'
 import { auditList, auditQueryIn } from '../contract/lists/audit-list.ts'
-import { callIdIn, connectCommand, legAction, legIdIn, monitorCommand, reasonCodeIn } from '../contract/requests.ts'
+import { callIdIn, connectCommand, legAction, legIdIn, monitorCommand, reasonCodeIn, wantsDetails } from '../contract/requests.ts'
 import { adjustmentIn, adjustmentList, adjustmentPageIn, adjustmentResource, balanceResource, usageQueryIn, usageReport } from '../contract/ledger.ts'
 import { activeLegs, allLegs, callResource, legResource } from '../contract/resources.ts'
 import type { Format, WireObject } from '../contract/xml.ts'
@@ -92,7 +92,7 @@ export const ROUTES: readonly ApiRoute[] = [
     scope: 'calls.read',
     answer: async (api, asked) => {
       const call = await api.call(asked.who, callId(asked, 'call-not-found'))
-      return callResource(call, asked, wantsDetails(asked) ? { now: asked.now } : null)
+      return callResource(call, asked, wantsDetails(asked.query) ? { now: asked.now } : null)
     },
   },
   {
@@ -278,8 +278,6 @@ async function actOnLeg(api: Api, asked: Asked): Promise<WireObject> {
   const changed = await api.changeMode(asked.who, call, leg, action, reason)
   return legResource(changed.call, changed.leg, 'changed', asked)
 }
-
-const wantsDetails = ({ query }: Asked): boolean => lastValue(query, 'details')?.toLowerCase() === 'true'
 
 /** What cannot be an id is, to the caller, an id that nobody has. */
 function callId(asked: Asked, unknown: DomainErrorCode): CallId {

@@ -69,7 +69,12 @@ async function send(
   const authorization = as === null ? {} : { authorization: basic(as) }
   const body = payload === undefined ? {} : { payload }
   const answer = await on.inject({ method: method as NonNullable<InjectOptions['method']>, url, headers: { ...authorization, ...headers }, ...body })
-  assertDescribed(method, url, { status: answer.statusCode, contentType: String(answer.headers['content-type']), body: answer.body })
+  assertDescribed(method, url, {
+    status: answer.statusCode,
+    contentType: String(answer.headers['content-type']),
+    body: answer.body,
+    headers: answer.headers,
+  })
   return answer
 }
 

@@ -55,7 +55,7 @@ const TONE = z
 export const AUDIT_ENTRY = z
   .strictObject({
     Sequence: said(z.int().min(1), 'Its place in the account’s chain: from 1, without gaps.', 1842),
-    Kind: said(z.string().min(1), '`interval`: somebody monitored. `purge`: personal data were deleted. There may be more kinds.', 'interval'),
+    Kind: said(z.string().min(1), '`interval`: somebody monitored. `key`: an API key was made, rotated or revoked. `purge`: personal data were deleted. There may be more kinds.', 'interval'),
     DateCreated: said(date, 'When it was recorded.'),
     Key: said(z.string().nullable(), 'By which API key; null when the house decided, as when a target leaves.', 'ek_7m2q0d4k9x1v8c6n3b5h7j2p'),
     CallSid: said(callSid.nullable(), 'The call.'),

@@ -1,7 +1,7 @@
 /** What the writes of the API take (contract C15, C19, C20 to C22, C30), in the order in which a wrong one is named. */
 import * as z from 'zod'
 import { MODES } from '../../domain/leg.ts'
-import { address, byDefault, httpUrl, knownWords, lastOf, metaDefault, metaOf, sid, text, truth, whole, word } from './parameter.ts'
+import { address, byDefault, flag, httpUrl, knownWords, lastOf, metaDefault, metaOf, sid, text, truth, whole, word } from './parameter.ts'
 
 const RING_DEFAULT_S = 30
 const RING_MAX_S = 60
@@ -190,6 +190,13 @@ export const CONNECT_PARAMETERS = z.object({
   ...SHARED,
   ...SOUND,
 })
+
+/** `details` of an address that shows a call; what it adds differs. */
+export const detailsParameters = (description: string) =>
+  z.object({ details: flag({ description, example: true, rule: 'C31' }).optional().meta(metaDefault(false)) })
+
+/** `GET …/Calls/{CallSid}`, in the query string. */
+export const CALL_DETAILS_PARAMETERS = detailsParameters('Adds `Details`: the status of both parties and how long they were connected.')
 
 /** Headers that POST takes. */
 export const POST_HEADERS = z.object({

@@ -3,8 +3,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as z from 'zod'
 import { Validator } from '@seriousme/openapi-schema-validator'
+import { assertIsA } from '../../../test/schemas.ts'
 import { ERROR_CODES } from '../../contract/errors.ts'
 import { CALL_CALLBACK, CALL_CALLBACK_FORM, LEG_CALLBACK } from '../../contract/schemas/callbacks.ts'
+import { EVENT_DATA } from '../../contract/schemas/events.ts'
 import { ERROR_ANSWER } from '../../contract/schemas/errors.ts'
 import { parametersIn, text } from '../../contract/schemas/parameter.ts'
 import { fieldsFromJson } from '../../contract/fields.ts'
@@ -184,6 +186,38 @@ test('[C19] what takes an Idempotency-Key says so, and nothing else does', () =>
     const takes = operation.parameters?.some((one) => '$ref' in one && one.$ref.endsWith('/Idempotency-Key')) ?? false
     assert.equal(takes, routeOf(operation).says.idempotent, operation.operationId)
   }
+})
+
+test('[C10] every operation says which rights it takes, for people and for machines, and can be refused for want of them', () => {
+  for (const { operation } of ofTheApi) {
+    const { scope } = routeOf(operation)
+    const fixed = scope === null || typeof scope === 'string' || Array.isArray(scope)
+    const rights = scope === null ? [] : typeof scope === 'string' ? [scope] : Object.values(scope)
+    for (const right of rights) assert.ok(operation.description.includes(`\`${right}\``), `${operation.operationId} ${right}`)
+    assert.deepEqual(operation['x-scopes'], fixed ? rights : scope)
+    assert.deepEqual(operation.security, fixed ? [{ ApiKey: rights }] : rights.map((right) => ({ ApiKey: [right] })))
+    assert.equal(JSON.stringify(operation.responses['403'] ?? {}).includes('right-missing'), scope !== null, operation.operationId)
+  }
+  const put = document.paths['/v1/Accounts/{AccountSid}/Calls/{CallSid}/Legs/{LegSid}.json']?.put
+  assert.match(put?.description ?? '', /Takes the right of its `Action`: `monitor\.listen` for `listen`, .*`legs\.hangup` for `hangup`\.$/)
+  assert.match(
+    document.paths['/v1/Accounts/{AccountSid}/Recordings/{CallSid}']?.get?.description ?? '',
+    /Takes the rights `calls\.read` and `monitor\.listen`\.$/,
+  )
+})
+
+test('a route that any key may use says so', () => {
+  const { get } = openApi([{ ...ROUTES[1]!, scope: null }], '1').paths['/v1/Accounts/{AccountSid}/Calls.json'] ?? {}
+  assert.match(get?.description ?? '', /Takes no right: any key of the account will do\.$/)
+  assert.deepEqual([get?.security, get?.['x-scopes'], get?.responses['403']], [[{ ApiKey: [] }], [], undefined])
+})
+
+test('the stream of events says what the data of each event is, and its example is made of such', () => {
+  const media = document.paths['/v1/Accounts/{AccountSid}/Events']?.get?.responses['200']?.content?.['text/event-stream']
+  assert.deepEqual(Object.keys(media?.['x-events'] ?? {}), ['snapshot', 'call', 'leg', 'mode', 'hearing'])
+  const told = [...String(media?.example).matchAll(/^event: (\w+)\ndata: (.*)$/gm)]
+  assert.equal(told.length, 3)
+  for (const [, event = '', data = ''] of told) assertIsA(EVENT_DATA[event as keyof typeof EVENT_DATA], JSON.parse(data))
 })
 
 test('[C31] lists in an address stand between commas', () => {

@@ -55,7 +55,7 @@ export const LIST_AUDIT: Operation = {
   tag: 'Audit',
   summary: 'Read the audit log',
   description:
-    'Each interval in which a supervisor was on a call in one mode, a page at a time. All filters that are given must hold. Entries that are added while you walk shift nothing. For keys that are not limited to agents: the log is of all of them.',
+    'Each interval in which a supervisor was on a call in one mode, what was done with keys, and what was purged, a page at a time. All filters that are given must hold. Entries that are added while you walk shift nothing. For keys that are not limited to agents: the log is of all of them.',
   rules: ['C15', 'C20', 'C23', 'C24'],
   query: { parameters: AUDIT_PARAMETERS, example: SAMPLE_REQUESTS.audit },
   body: null,

@@ -1,23 +1,22 @@
 /** What the routes about calls and legs say about themselves. */
-import * as z from 'zod'
 import { callList, callQueryIn } from '../../contract/call-list.ts'
 import { fieldsFromPairs } from '../../contract/fields.ts'
 import { activeLegs, allLegs, callResource, legResource } from '../../contract/resources.ts'
 import { CALL_LIST_PARAMETERS } from '../../contract/schemas/call-list.ts'
-import { flag, metaDefault } from '../../contract/schemas/parameter.ts'
-import { CONNECT_PARAMETERS, LEG_ACTION_PARAMETERS, MONITOR_PARAMETERS } from '../../contract/schemas/requests.ts'
+import {
+  CALL_DETAILS_PARAMETERS,
+  CONNECT_PARAMETERS,
+  detailsParameters,
+  LEG_ACTION_PARAMETERS,
+  MONITOR_PARAMETERS,
+} from '../../contract/schemas/requests.ts'
 import { ACTIVE_LEGS_ANSWER, ALL_LEGS_ANSWER, CALL_ANSWER, CALL_LIST_ANSWER, HANG_UP_ANSWER, LEG_ANSWER } from '../../contract/schemas/resources.ts'
 import type { Format, WireObject } from '../../contract/xml.ts'
 import { LIMITS } from '../../domain/errors.ts'
-import { type Input, type Operation, resource } from './operation.ts'
+import { type Operation, resource } from './operation.ts'
 import { SAMPLE_ACCOUNT, SAMPLE_CALLS, SAMPLE_REQUESTS, SAMPLE_ZONE, sampleOptions as formatted, supervisorOf } from './samples.ts'
 
 const { asked, rung, barged, leaving, over } = SAMPLE_CALLS
-
-const details = (description: string, example: Input['example']): Input => ({
-  parameters: z.object({ details: flag({ description, example: true, rule: 'C31' }).optional().meta(metaDefault(false)) }),
-  example,
-})
 
 export const CONNECT_CALL: Operation = {
   id: 'connectCall',
@@ -26,7 +25,7 @@ export const CONNECT_CALL: Operation = {
   description:
     '`From` is rung now, and `To` when `From` has answered. The answer does not wait for either: the call is in the database and its first INVITE on the network.',
   rules: ['C30', 'C19'],
-  query: details('Accepted, and adds nothing to this answer.', {}),
+  query: { parameters: detailsParameters('Accepted, and adds nothing to this answer.'), example: {} },
   body: { parameters: CONNECT_PARAMETERS, example: SAMPLE_REQUESTS.connect },
   headers: null,
   idempotent: true,
@@ -57,7 +56,7 @@ export const GET_CALL: Operation = {
   summary: 'Look at a call',
   description: 'One call, live or ended.',
   rules: ['C31'],
-  query: details('Adds `Details`: the status of both parties and how long they were connected.', { details: 'true' }),
+  query: { parameters: CALL_DETAILS_PARAMETERS, example: { details: 'true' } },
   body: null,
   headers: null,
   idempotent: false,
