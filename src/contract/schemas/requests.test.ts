@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Fields, fieldsFromJson, fieldsFromPairs } from '../fields.ts'
+import { wantsDetails } from '../requests.ts'
 import { AUDIT_PARAMETERS } from './audit.ts'
 import { CALLBACK_LIST_PARAMETERS, REPLAY_PARAMETERS, SECRET_ROTATION_PARAMETERS } from './callback-log.ts'
 import { CALL_LIST_PARAMETERS, cursorOf, DIRECTION_WORDS, STATUS_WORDS } from './call-list.ts'
@@ -128,4 +129,28 @@ test('[C31] bounds that the pattern allows are read, and others are not', () => 
 
 test('[C31] a cursor is a text of letters, digits, - and _', () => {
   assert.match(cursorOf({ createdAt: 1_608_638_466_000, id: '~'.repeat(32) as never }), /^[\w-]+$/)
+})
+
+test('[C31] details are shown to whoever says true in any of its spellings, and nothing that is said is refused', () => {
+  const wants = (details: string): boolean => wantsDetails(fieldsFromPairs([['details', details]]) ?? new Map())
+  for (const written of ['true', 'True', 'TRUE', ' true ', '1']) assert.ok(wants(written), written)
+  for (const written of ['false', '0', 'yes', '', 'truee', '\u0000', '[]']) assert.ok(!wants(written), written)
+  assert.ok(!wantsDetails(new Map()))
+})
+
+test('places in the lists of callbacks and of the audit log are what their patterns say', () => {
+  for (const [schema, good, bad] of [
+    [CALLBACK_LIST_PARAMETERS, ['aB9', 'x'.repeat(64)], ['a-b', 'a b', '../x', 'x'.repeat(65)]],
+    [AUDIT_PARAMETERS, ['1', '9'.repeat(15)], ['0', '-1', '01', '1.5', '9'.repeat(16), 'x']],
+  ] as const) {
+    const { properties = {} } = jsonSchemaOf(schema)
+    for (const name of ['Before', 'After']) {
+      const pattern = new RegExp(String(properties[name]?.pattern))
+      for (const written of good) assert.ok(pattern.test(written) && parametersIn(schema, fields({ [name]: written })), `${name}=${written}`)
+      for (const written of bad) {
+        assert.ok(!pattern.test(written), `${name}=${written}`)
+        assert.throws(() => parametersIn(schema, fields({ [name]: written })), `${name}=${written}`)
+      }
+    }
+  }
 })

@@ -48,6 +48,7 @@ export const GUIDE: readonly GuideSection[] = [
     paragraphs: [
       'In a minute an account may read 1,200 times and write 200 times, unless the operator says otherwise. `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset` say how far it has come; they come with every answer to who was let in. Beyond it the answer is 429, and its `Retry-After` says after how many seconds to come back.',
       'An address may ask 6,000 times a minute, and 10 times with a wrong key or token; these 429 come without `X-RateLimit`.',
+      'Dialling has limits of its own: the rates and the balance of the account, its legs at the same time and in a minute, its spending on a day. Beyond one of them the answer is 403, and says which.',
       'While the server stops it answers 503 to POST, with `Retry-After`; live calls can still be seen and hung up.',
     ],
   },

@@ -28,7 +28,7 @@ interface Resource {
 }
 
 /**
- * Both are made once: when the server begins to listen, since the tenth of a second that it takes would hold up a call that lives, or
+ * Both are made once: when the server begins to listen, since the tenths of a second that it takes would hold up a call that lives, or
  * when they are asked for before.
  */
 export function addDescriptionRoutes(
