@@ -71,10 +71,12 @@ export interface TestServerOptions {
   readonly retrySeconds?: readonly number[]
   /** More of its account, with its indentation. */
   readonly accountYaml?: string
+  /** Whether parties are told of supervisors; default: nobody is. */
+  readonly notice?: string
 }
 
 export async function openTestServer(extraYaml = '', trunk: Partial<PhoneOptions> = {}, options: TestServerOptions = {}): Promise<TestServer> {
-  const { on = usualServer(), retrySeconds, startMs = START_MS, accountYaml = '', started: isStarted = true } = options
+  const { on = usualServer(), retrySeconds, startMs = START_MS, accountYaml = '', notice = '{ to: nobody }', started: isStarted = true } = options
   const database = on === 'oldest' ? await openTestDatabase('oldest') : null
   const folder = await mkdtemp(join(tmpdir(), 'earshot-server-'))
   const [httpPort, sipPort] = [await freePort(), await freePort()]
@@ -106,7 +108,7 @@ accounts:
     keys: [{ key: ${KEY}, token: ${TOKEN} }, { key: acme, token: ${TOKEN} }]
     numbers: [{ number: "+918012345678", rings: priya }]
     callbackSecret: ${SECRET}
-    notice: { to: nobody }
+    notice: ${notice}
     agents:
       - { name: priya, password: priya-priya }
       - { name: ravi, password: ravi-ravi }

@@ -87,6 +87,8 @@ const IMPURE: readonly (readonly [RegExp, string])[] = [
   [/\bfetch\(/, 'fetch'],
 ]
 const ROOT_ENTRIES = new Set([
+  '.dockerignore',
+  'deploy',
   '.ci',
   '.gitignore',
   '.gitattributes',
