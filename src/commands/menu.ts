@@ -11,7 +11,7 @@ import type { CallListOptions } from './records.ts'
 
 const DEFAULT_CONFIG = 'earshot.yaml'
 const DOCTOR_HELP = `
-Looks at: configuration, ports, advertised address, open files, clock, data, database, trunks (an OPTIONS request to each),
+Looks at: configuration, ports, advertised address, open files, clock, data, database, recordings, trunks (an OPTIONS request to each),
 callback addresses, what may be dialled. Nothing is changed; a port that a running Earshot holds is in order.
 Exit code 0 when there is no problem (warnings are none), else 1.
 

@@ -2,7 +2,7 @@
  * Where recordings lie: one WAV file a call, `<folder>/<account>/<yyyy-mm-dd>/<call>.wav`, by the UTC day on which the call began.
  * The path follows from the call alone, so that nothing but the files needs to be looked after, moved or deleted.
  */
-import { mkdir, open, readdir, rm, rmdir, stat } from 'node:fs/promises'
+import { mkdir, readdir, rm, rmdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Call } from '../domain/call.ts'
 import type { AccountId } from '../domain/ids.ts'
@@ -22,8 +22,6 @@ export interface Recordings {
    * old. After a failure it may be done again. @returns How many.
    */
   purge(accountId: AccountId, before: number, act: 'count' | 'delete'): Promise<number>
-  /** Makes the folder and writes into it, once. @throws what keeps recordings from being written. */
-  check(): Promise<void>
 }
 
 /** @param folder Absolute. It holds people's voices: nobody but this user may enter what is made here. */
@@ -56,12 +54,6 @@ export function makeRecordings(folder: string): Recordings {
         if (act === 'delete') await rmdir(join(folder, accountId, day)).catch(() => {})
       }
       return count
-    },
-    async check() {
-      await make(folder)
-      const trial = join(folder, '.trial')
-      await (await open(trial, 'w', 0o600)).close()
-      await rm(trial, { force: true })
     },
   }
 }

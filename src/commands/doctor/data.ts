@@ -52,6 +52,23 @@ export async function dataChecks(exam: DataExam): Promise<readonly Check[]> {
   return [folder, ...(await databaseChecks(exam))]
 }
 
+/** Whether recordings can be kept, and for a while. */
+export async function recordingsCheck({ recordings }: Pick<Config, 'recordings'>): Promise<Check> {
+  const [name, { folder }] = ['recordings', recordings]
+  const place = await nearest(folder)
+  const isWritable = await access(place, constants.W_OK | constants.X_OK).then(
+    () => true,
+    () => false,
+  )
+  if (!isWritable)
+    return problem(name, `${place} cannot be written by this user`, 'Give it to the user who runs Earshot, or write another recordings.folder.')
+  const { bavail, bsize } = await statfs(place)
+  const free = bavail * bsize
+  if (free < LITTLE_SPACE_BYTES)
+    return warning(name, `${Math.round(free / 1e6)} MB are free on the disk of ${place}`, 'Make room, or write another recordings.folder.')
+  return ok(name, place === folder ? `${folder} can be written` : `${folder} is made for the first recording`)
+}
+
 async function folderCheck(data: string, state: FolderState): Promise<Check> {
   const name = 'data folder'
   const place = await nearest(data)

@@ -7,7 +7,7 @@ import { type Config, configWarnings } from '../../config.ts'
 import { type AllowRule, parseAllowRule, within } from '../../webhooks/allow-rule.ts'
 import { type Check, ok, problem, warning } from './check.ts'
 import { type Desk, json, messageOf, oneLine, quietLog } from '../desk.ts'
-import { dataChecks } from './data.ts'
+import { dataChecks, recordingsCheck } from './data.ts'
 import { portChecks } from './ports.ts'
 import { trunkChecks } from './trunks.ts'
 
@@ -36,6 +36,7 @@ export async function doctor(desk: Desk, options: DoctorOptions): Promise<number
     const examined = [
       examine('ports', () => portChecks(config)),
       examine('data', () => dataChecks({ config, path: options.config, now: desk.now, log: quietLog(desk) })),
+      examine('recordings', async () => [await recordingsCheck(config)]),
       examine('trunks', () => trunkChecks(config)),
     ]
     for (const found of examined) note(await found)

@@ -122,22 +122,6 @@ export function writeHeader(channels: 1 | 2, dataBytes: number): Uint8Array {
   return bytes
 }
 
-/**
- * A recording whose process was killed may have more sound than its header says (or a torn sample at its end).
- * @param start The first bytes of the file, at least `HEADER_BYTES`.
- * @returns The right header; null when the file is no recording of ours, which is left as it is.
- */
-export function repairedHeader(start: Uint8Array, fileBytes: number): Uint8Array | null {
-  if (start.length < HEADER_BYTES || fileBytes < HEADER_BYTES) return null
-  const channels = start[22]
-  if (channels !== 1 && channels !== 2) return null
-  const frameBytes = 2 * channels
-  const dataBytes = Math.floor(Math.min(MAX_DATA_BYTES, fileBytes - HEADER_BYTES) / frameBytes) * frameBytes
-  const right = writeHeader(channels, dataBytes)
-  const isSize = (at: number): boolean => (at >= 4 && at < 8) || at >= 40
-  return right.every((byte, at) => isSize(at) || byte === start[at]) ? right : null
-}
-
 function monoOf(bytes: Uint8Array, layout: Layout): Float32Array {
   const left = channelOf(bytes, layout, 0)
   if (layout.channels === 1) return left

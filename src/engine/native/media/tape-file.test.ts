@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { setImmediate as turnOfLoop } from 'node:timers/promises'
 import { channelOf, HEADER_BYTES, layoutOf, writeHeader } from '../../../media/clips/wav.ts'
-import { type Disk, makeTurns, MAX_BACKLOG_BYTES, MAX_WRITES, openTapeFile, repairTapeFile, type TapeFileOptions } from './tape-file.ts'
+import { type Disk, makeTurns, MAX_BACKLOG_BYTES, MAX_WRITES, openTapeFile, type TapeFileOptions } from './tape-file.ts'
 
 const CHUNK = 4000
 /** A chunk of two channels: the number of each sample, and its negative. */
@@ -237,25 +237,5 @@ describe('The file of a recording', () => {
     stuck.take([chunk(0)])
     await stuck.close()
     assert.match(troubles[0] ?? '', /takes nothing/)
-  })
-
-  test('After a crash the header is made to say what is there; another file is left alone', async () => {
-    const path = join(folder, 'crashed.wav')
-    const sound = Buffer.from(chunk(0).samples.buffer)
-    await writeFile(path, Buffer.concat([writeHeader(2, 16), sound, Buffer.from('abc')]))
-    assert.equal(read(await readFile(path))[0]?.length, 4)
-    assert.equal(await repairTapeFile(path), true)
-    assert.deepEqual([...(read(await readFile(path))[0] ?? [])], left(0))
-    for (const [name, bytes] of [
-      ['other.wav', Buffer.alloc(100, 1)],
-      ['short.wav', Buffer.alloc(3)],
-    ] as const) {
-      await writeFile(join(folder, name), bytes)
-      assert.equal(await repairTapeFile(join(folder, name)), false)
-      assert.deepEqual(await readFile(join(folder, name)), bytes)
-    }
-    await truncate(path, HEADER_BYTES)
-    assert.equal(await repairTapeFile(path), true)
-    await assert.rejects(repairTapeFile(join(folder, 'nowhere.wav')), /ENOENT/)
   })
 })

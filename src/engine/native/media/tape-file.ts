@@ -6,7 +6,7 @@
  */
 import { open } from 'node:fs/promises'
 import type { Chunk } from '../../../media/clips/tape.ts'
-import { HEADER_BYTES, MAX_DATA_BYTES, repairedHeader, writeHeader } from '../../../media/clips/wav.ts'
+import { HEADER_BYTES, MAX_DATA_BYTES, writeHeader } from '../../../media/clips/wav.ts'
 
 /** Sound that may wait for the disk, by recording: ten seconds of two channels. */
 export const MAX_BACKLOG_BYTES = 320_000
@@ -90,22 +90,6 @@ export function openTapeFile(options: TapeFileOptions): TapeFile {
       }
       if (lostSamples > 0) options.onTrouble(`a recording has lost ${(lostSamples / 8000).toFixed(1)} s of sound`)
     },
-  }
-}
-
-/**
- * Makes the header of a recording true whose process was killed while it wrote.
- * @returns Whether the file is a recording of ours; any other is left as it is. @throws Error of the file system.
- */
-export async function repairTapeFile(path: string): Promise<boolean> {
-  const file = await open(path, 'r+')
-  try {
-    const { buffer, bytesRead } = await file.read(new Uint8Array(HEADER_BYTES), 0, HEADER_BYTES, 0)
-    const header = repairedHeader(buffer.subarray(0, bytesRead), (await file.stat()).size)
-    if (header !== null) await file.write(header, 0, header.length, 0)
-    return header !== null
-  } finally {
-    await file.close()
   }
 }
 
