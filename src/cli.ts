@@ -2,11 +2,11 @@
  * The commands. Each turns flags into options and answers with an exit code; what is heavy is imported inside the
  * command that needs it.
  */
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { blamesServer, causes, errorField as field, messageOf } from './commands/desk.ts'
 import { addEvidenceCommands } from './commands/evidence/menu.ts'
 import { addOperatorCommands } from './commands/menu.ts'
+import { version } from './commands/version.ts'
 import type { Config } from './config.ts'
 import type { DemoOptions } from './demo.ts'
 import type { Log } from './log.ts'
@@ -133,11 +133,6 @@ function program(world: World, outcome: { code: number }): Command {
     })
   }
   return earshot
-}
-
-function version(): string {
-  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
-  return String(JSON.parse(text).version)
 }
 
 function portNumber(text: string): number {

@@ -6,6 +6,7 @@
  * then everything closes.
  */
 import { hexDigest, newApiToken, newId, newKeyId, newToken, share } from './chance.ts'
+import { version } from './commands/version.ts'
 import { accountsOf, type Config, dialRulesOf, keysOf, type TrunkConfig } from './config.ts'
 import { addressIn } from './contract/numbers.ts'
 import { type KeyDesk, makeKeyDesk } from './control/access/key-desk.ts'
@@ -126,6 +127,7 @@ async function build(config: Config, log: Log, opened: Opened): Promise<House> {
     newId,
     log,
     ready: () => state,
+    version: version(),
     onAnswered: metrics.onRequest,
   })
   opened.push(() => server.close())

@@ -9,9 +9,11 @@ import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { loadConfig } from '../src/config.ts'
+import { CALL_CALLBACK, LEG_CALLBACK, WEBHOOK_HEADERS } from '../src/contract/schemas/callbacks.ts'
 import { powerDb } from '../src/media/tone.ts'
 import type { Phone } from '../src/phone/phone.ts'
 import { newSecret, signatureHeaders } from '../src/webhooks/signature.ts'
+import { assertDescribed } from './answers.ts'
 import { describeWith } from './peers/peers.ts'
 import { eventually } from './eventually.ts'
 import { KEY, openTestReceiver, openTestServer, SECRET, type TestReceiver, type TestServer, TOKEN } from './server.ts'
@@ -260,6 +262,18 @@ test('every request in docs/contract.md is answered as it is printed there, and 
     if (info === 'http') await answered(text, blocks[at + 1]?.text ?? '', sids)
     else if (info === 'json callback') await eventually(`a callback like ${text}`, () => receiver.received.some(({ body }) => comparable(body) === comparable(text)))
   }
+  for (const { body, headers } of receiver.received) {
+    assert.ok([LEG_CALLBACK, CALL_CALLBACK].some((schema) => schema.safeParse(JSON.parse(body)).success), `${body} is not what the description promises`)
+    WEBHOOK_HEADERS.parse(Object.fromEntries(Object.entries(headers).filter(([name]) => name.startsWith('webhook-'))))
+  }
+})
+
+test('a running server describes itself, with its version, for machines and for people', async () => {
+  const { info, paths } = (await (await fetch(`${server.url}/openapi.json`)).json()) as { readonly info: { readonly version: string }; readonly paths: object }
+  assert.equal(info.version, JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version)
+  assert.ok('/v1/Accounts/{AccountSid}/Calls/connect.json' in paths)
+  const page = await fetch(`${server.url}/docs`)
+  assert.deepEqual([page.status, page.headers.get('content-type')], [200, 'text/html; charset=utf-8'])
 })
 
 /** Sends a request of the document and compares. What is only looked at may take a while to become so. */
@@ -270,7 +284,10 @@ async function answered(request: string, printed: string, sids: Map<string, stri
   const body = new URLSearchParams(fields.map(([name, value]): [string, string] => [name, name === 'StatusCallback' ? receiver.url : value]))
   const ask = async (): Promise<string> => {
     const authorization = `Basic ${Buffer.from(`${KEY}:${TOKEN}`).toString('base64')}`
-    return (await fetch(server.url + path, { method, headers: { authorization }, ...(method === 'GET' ? {} : { body }) })).text()
+    const response = await fetch(server.url + path, { method, headers: { authorization }, ...(method === 'GET' ? {} : { body }) })
+    const text = await response.text()
+    assertDescribed(method, path, { status: response.status, contentType: String(response.headers.get('content-type')), body: text })
+    return text
   }
   let text = await ask()
   if (method === 'GET') await eventually(`${head}\n${printed}\nbut ${text}`, async () => comparable((text = await ask())) === comparable(printed), 5_000)

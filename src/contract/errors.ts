@@ -5,7 +5,7 @@
  * The vendor's envelope says `Status`; in its two documented 404s of this API it says `Code`, and so do we in exactly those.
  */
 import { SCOPES } from '../domain/account/rights.ts'
-import type { DomainError, DomainErrorCode } from '../domain/errors.ts'
+import { DOMAIN_ERRORS, type DomainError, type DomainErrorCode } from '../domain/errors.ts'
 import type { WireObject } from './xml.ts'
 
 export interface WireError {
@@ -84,6 +84,15 @@ const HTTP: Readonly<Record<HttpErrorCode, WireError>> = {
   internal: status(500, 'Internal Server Error'),
   unavailable: status(503, 'Service Unavailable'),
 }
+
+/** Everything that an answer can say no with; what each means stands in `schemas/errors.ts`. */
+export type ErrorCode = DomainErrorCode | HttpErrorCode
+export const ERROR_CODES: readonly ErrorCode[] = [...DOMAIN_ERRORS, ...(Object.keys(HTTP) as HttpErrorCode[])]
+
+/** The spelling of any of them. @param detail For `invalid-parameter` the name of the parameter, for `internal` the id of the request. */
+export const errorOf = (code: ErrorCode, detail = ''): WireError => (isOfHttp(code) ? httpError(code, detail) : DOMAIN[code](detail))
+
+const isOfHttp = (code: ErrorCode): code is HttpErrorCode => Object.hasOwn(HTTP, code)
 
 /** One of a handful of words that every developer may know; any other detail of a missing right is for the log. */
 const isScope = (right: string): boolean => SCOPES.some((scope) => scope === right)

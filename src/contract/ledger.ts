@@ -1,15 +1,14 @@
 /**
  * Usage and balance as questions and answers (contract C33): extensions in the manner of the rest. Amounts are strings with three to six
- * decimals, never numbers; counts are numbers.
+ * decimals, never numbers; counts are numbers. What a parameter may be is said in `schemas/ledger.ts`.
  */
-import { type Adjustment, noteIn } from '../domain/account/balance.ts'
-import { type Money, micros, moneyIn } from '../domain/account/money.ts'
+import type { Adjustment } from '../domain/account/balance.ts'
+import type { Money } from '../domain/account/money.ts'
 import { dayOf, type RatePlan } from '../domain/account/rating.ts'
 import {
   daysBefore,
   daysBetween,
   GROUPINGS,
-  isDay,
   MAX_USAGE_DAYS,
   type UsageQuery,
   type UsageReport,
@@ -19,20 +18,15 @@ import {
 import { DomainError } from '../domain/errors.ts'
 import type { AccountId } from '../domain/ids.ts'
 import { wireDate } from './dates.ts'
-import { type Fields, lastValue } from './fields.ts'
+import type { Fields } from './fields.ts'
 import { addressOut } from './numbers.ts'
-import { callIdIn } from './requests.ts'
 import { asList, type ResourceOptions } from './resources.ts'
+import { ADJUSTMENT_LIST_PARAMETERS, ADJUSTMENT_PARAMETERS, USAGE_PARAMETERS } from './schemas/ledger.ts'
+import { parametersIn } from './schemas/parameter.ts'
 import type { WireObject } from './xml.ts'
 
 /** The days of a report that names none: the last 31, today included. */
 const DEFAULT_DAYS = 31
-const DEFAULT_PAGE_SIZE = 50
-const MAX_PAGE_SIZE = 100
-/** Whole units that one adjustment may move. */
-const MAX_ADJUSTMENT_DIGITS = 9
-
-const PAGE_SIZE = /^\d{1,3}$/
 
 /**
  * `StartDate`, `EndDate`: days by the account's clocks, both included, 366 at most. `GroupBy`: `day`, `origin`, `supervisor`, between
@@ -40,17 +34,12 @@ const PAGE_SIZE = /^\d{1,3}$/
  * @throws {DomainError} invalid-parameter with the name of the first one that is wrong
  */
 export function usageQueryIn(query: Fields, { timeZone, now }: { readonly timeZone: string; readonly now: number }): UsageQuery {
-  const today = dayOf(now, timeZone)
-  const to = lastValue(query, 'EndDate') ?? today
-  const from = lastValue(query, 'StartDate') ?? (isDay(to) ? daysBefore(to, DEFAULT_DAYS - 1) : '')
-  if (!isDay(to)) throw invalid('EndDate')
-  if (!isDay(from)) throw invalid('StartDate')
+  const asked = parametersIn(USAGE_PARAMETERS, query)
+  const to = asked.EndDate ?? dayOf(now, timeZone)
+  const from = asked.StartDate ?? daysBefore(to, DEFAULT_DAYS - 1)
   const days = daysBetween(from, to)
-  if (days < 1 || days > MAX_USAGE_DAYS) throw invalid('EndDate')
-  const words = (lastValue(query, 'GroupBy') ?? 'day').split(',', GROUPINGS.length + 1).map((word) => word.trim().toLowerCase())
-  const by = GROUPINGS.filter((grouping) => words.includes(grouping))
-  if (by.length !== words.length) throw invalid('GroupBy')
-  return { from, to, by }
+  if (days < 1 || days > MAX_USAGE_DAYS) throw new DomainError('invalid-parameter', 'EndDate')
+  return { from, to, by: GROUPINGS.filter((grouping) => asked.GroupBy.includes(grouping)) }
 }
 
 /** What is not grouped by is no key of a row. Supervisors' legs have rows of their own, whatever they are grouped by. */
@@ -111,28 +100,14 @@ export const balanceResource = ({ accountId, plan, balance, held, left, spentTod
 
 /** `Amount` with its sign, not zero, below a thousand million; `Note` says why, at most 200 characters. @throws {DomainError} invalid-parameter */
 export function adjustmentIn(fields: Fields): { readonly amount: Money; readonly note: string } {
-  const amount = adjustmentAmount(lastValue(fields, 'Amount') ?? '')
-  if (amount === null) throw invalid('Amount')
-  const note = noteIn(lastValue(fields, 'Note') ?? '')
-  if (note === null) throw invalid('Note')
+  const { Amount: amount, Note: note } = parametersIn(ADJUSTMENT_PARAMETERS, fields)
   return { amount, note }
-}
-
-/** A signed decimal that may be paid in or taken away at once; a plus sign is allowed. Null for anything else. */
-export function adjustmentAmount(text: string): Money | null {
-  const amount = moneyIn(text.trim().replace(/^\+/, ''))
-  if (amount === null || micros(amount) === 0n) return null
-  return amount.replace('-', '').indexOf('.') > MAX_ADJUSTMENT_DIGITS ? null : amount
 }
 
 /** `PageSize`, 1 to 100, and `Before`, the `Sid` of the last one of the page before. @throws {DomainError} invalid-parameter */
 export function adjustmentPageIn(query: Fields): { readonly before: string | null; readonly pageSize: number } {
-  const written = lastValue(query, 'PageSize') ?? String(DEFAULT_PAGE_SIZE)
-  const pageSize = PAGE_SIZE.test(written) ? Number(written) : 0
-  if (pageSize < 1 || pageSize > MAX_PAGE_SIZE) throw invalid('PageSize')
-  const before = lastValue(query, 'Before')
-  if (before !== null && callIdIn(before) === null) throw invalid('Before')
-  return { before, pageSize }
+  const asked = parametersIn(ADJUSTMENT_LIST_PARAMETERS, query)
+  return { before: asked.Before ?? null, pageSize: asked.PageSize }
 }
 
 export function adjustmentList(
@@ -165,5 +140,3 @@ const adjustmentFields = ({ id, accountId, currency, amount, note, by, at }: Adj
   Note: note,
   MadeBy: by,
 })
-
-const invalid = (name: string): DomainError => new DomainError('invalid-parameter', name)

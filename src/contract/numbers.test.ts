@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { type Address, addressKind } from '../domain/address.ts'
-import { addressIn, addressOut, MAX_ADDRESS_CHARS } from './numbers.ts'
+import { ADDRESS_PATTERN, addressIn, addressOut, MAX_ADDRESS_CHARS } from './numbers.ts'
 
 test('[C7] an Indian number may be written in five ways and is one number', () => {
   for (const written of ['+919876543210', '919876543210', '09876543210', '9876543210', ' 9876543210 '])
@@ -152,5 +152,23 @@ test('[C7] what goes out comes in again as the same address, whatever was writte
       assert.ok(['number', 'sip', 'client'].includes(addressKind(address)))
     }),
     { numRuns: 2000 },
+  )
+})
+
+test('[C7] the pattern in the description allows what is accepted, and nothing else but a sip: host that is none', () => {
+  const pattern = new RegExp(ADDRESS_PATTERN)
+  const near = fc.oneof(
+    fc.stringMatching(pattern),
+    fc.string({ unit: fc.constantFrom(...'0123456789+'), maxLength: 17 }),
+    fc.string({ unit: fc.constantFrom(...'clientsip:@a-_.9%'), maxLength: 20 }),
+    fc.constantFrom('+919876543210', '+9198765432', '+9876543', '09876543210', '00876543210', 'client:anna', 'client:', 'sip:a@b'),
+  )
+  fc.assert(
+    fc.property(near, (text) => {
+      if (pattern.test(text)) assert.ok(addressIn(text) !== null || text.startsWith('sip:'), text)
+      // In another case, or with blanks around it, what is written means the same.
+      else if (addressIn(text) !== null) assert.match(text, /^(?:sip|client):/i)
+    }),
+    { numRuns: 1000 },
   )
 })

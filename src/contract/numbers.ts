@@ -23,6 +23,8 @@ const E164 = /^\+[1-9]\d{6,14}$/
 const CLIENT = /^client:([A-Za-z0-9._-]{1,64})$/i
 /** RFC 3261 §25.1 `user`, without `;` `?` `/` (they start parameters elsewhere) and without escaped control characters. */
 const SIP = /^sip:((?:[A-Za-z0-9._~!*'()&=+$,-]|%[2-7][0-9A-Ea-e]|%[2-6][Ff])+)@(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::(\d{1,5}))?$/i
+/** Every accepted spelling, as a pattern for those who describe it; a `sip:` host has to be one besides. */
+export const ADDRESS_PATTERN = `^(?:${[INDIA.source, '\\+(?:[1-8]\\d|9[02-9])\\d{5,13}', CLIENT.source, SIP.source].map((source) => source.replace(/^\^|\$$/g, '')).join('|')})$`
 const HOST_LABEL = /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/
 
 /**

@@ -12,7 +12,7 @@ import type { CallbackContentType, CallbackEvent, Mode, Subscription } from '../
 import type { CallSound } from '../domain/sound.ts'
 import type { Fields } from './fields.ts'
 import { parametersIn, SID } from './schemas/parameter.ts'
-import { CONNECT_PARAMETERS, LEG_ACTION_PARAMETERS, MONITOR_PARAMETERS, POST_HEADERS, REASON_PARAMETERS } from './schemas/requests.ts'
+import { CALL_DETAILS_PARAMETERS, CONNECT_PARAMETERS, LEG_ACTION_PARAMETERS, MONITOR_PARAMETERS, POST_HEADERS, REASON_PARAMETERS } from './schemas/requests.ts'
 
 /** `POST …/Legs`. */
 export function monitorCommand(fields: Fields): MonitorCommand {
@@ -44,6 +44,9 @@ export const legAction = (fields: Fields): Mode | 'hangup' => parametersIn(LEG_A
 
 /** `ReasonCode` of `POST` and `PUT …/Legs` (an extension): why somebody monitors, for the audit. Letters, digits and `. _ : / # + -`, 64 at most. */
 export const reasonCodeIn = (fields: Fields): string | null => parametersIn(REASON_PARAMETERS, fields).ReasonCode ?? null
+
+/** `details` of `GET …/Calls/{CallSid}`. Never refused: whatever is not true is no. */
+export const wantsDetails = (query: Fields): boolean => parametersIn(CALL_DETAILS_PARAMETERS, query).details ?? false
 
 /** The id of a call in a path, or null when it cannot be one. */
 export const callIdIn = (text: string): CallId | null => (SID.test(text) ? (text as CallId) : null)

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import fc from 'fast-check'
+import { assertDescribed } from '../../test/answers.ts'
 import { openTestDatabase, type TestDatabase, testServers } from '../../test/database.ts'
 import { sampleCall, sampleId } from '../../test/sample-calls.ts'
 import { SCOPES } from '../domain/account/rights.ts'
@@ -50,6 +51,7 @@ for (const kind of testServers()) {
         async get(url: string): Promise<Page> {
           const response = await app.inject({ url, headers: { authorization: 'Basic eDp5' } })
           assert.equal(response.statusCode, 200, response.body)
+          assertDescribed('GET', url, { status: 200, contentType: String(response.headers['content-type']), body: response.body })
           return response.json()
         },
         async add(createdAt: number): Promise<string> {

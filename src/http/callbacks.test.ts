@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import { XMLParser } from 'fast-xml-parser'
 import type { FastifyInstance } from 'fastify'
+import { assertDescribed } from '../../test/answers.ts'
 import { openTestDatabase, type TestDatabase, testServers } from '../../test/database.ts'
 import { sampleCall, sampleCallback, T0 } from '../../test/sample-calls.ts'
 import { makeCallbackDesk, MAX_REPLAYED } from '../control/callback-desk.ts'
@@ -61,11 +62,18 @@ for (const kind of testServers()) {
     })
 
     const ask = async (method: 'GET' | 'POST' | 'PUT', path: string, fields: Readonly<Record<string, string>> | null = null, account = ACME) => {
+      const url = `/v1/Accounts/${account}${path}`
       const answer = await server.inject({
         method,
-        url: `/v1/Accounts/${account}${path}`,
+        url,
         headers: { authorization: as(account), ...(fields ? { 'content-type': 'application/json' } : {}) },
         ...(fields ? { payload: JSON.stringify(fields) } : {}),
+      })
+      assertDescribed(method, url, {
+        status: answer.statusCode,
+        contentType: String(answer.headers['content-type']),
+        body: answer.body,
+        headers: answer.headers,
       })
       return { status: answer.statusCode, body: answer.headers['content-type']?.startsWith('application/json') ? answer.json() : answer.body }
     }

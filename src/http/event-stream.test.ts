@@ -3,7 +3,11 @@ import assert from 'node:assert/strict'
 import type { AddressInfo } from 'node:net'
 import { after, test } from 'node:test'
 import type { FastifyInstance } from 'fastify'
+import * as z from 'zod'
+import { assertDescribed } from '../../test/answers.ts'
 import { eventually } from '../../test/eventually.ts'
+import { assertIsA } from '../../test/schemas.ts'
+import { EVENT_DATA } from '../contract/schemas/events.ts'
 import { makeApi } from '../control/api.ts'
 import { makeFeed } from '../control/feed.ts'
 import { type Principal, SCOPES } from '../domain/account/rights.ts'
@@ -18,8 +22,10 @@ import { makeServer } from './server.ts'
 const ACME = 'acme' as AccountId
 const PRINCIPAL: Principal = { accountId: ACME, keyId: 'key' as KeyId, scopes: SCOPES, agents: null }
 const opened: FastifyInstance[] = []
+const failures: unknown[] = []
 after(async () => {
   for (const app of opened) await app.close()
+  assert.deepEqual(failures, [])
 })
 
 interface SentEvent {
@@ -73,10 +79,14 @@ async function house() {
   return { app, control, feed, state, url, headers, become, connect, answer: (callId: CallId, legId: LegId) => become(control.answer(callId, legId)) }
 }
 
+/** Each event has to be what the description of the API promises. */
+const assertTold = (event: string, data: unknown): void => assertIsA((EVENT_DATA as Readonly<Record<string, z.ZodType>>)[event] ?? z.never(), data)
+
 /** A client as a browser has it: events as they come. */
 async function follow(url: string, headers: Record<string, string>) {
   const gone = new AbortController()
   const response = await fetch(url, { headers, signal: gone.signal })
+  if (response.ok) assertDescribed('GET', url, { status: response.status, contentType: '', body: '', headers: Object.fromEntries(response.headers) })
   const events: SentEvent[] = []
   const end = { hasEnded: false }
   const reading = (async () => {
@@ -91,11 +101,14 @@ async function follow(url: string, headers: Record<string, string>) {
             .map((line) => [line.slice(0, line.indexOf(': ')), line.slice(line.indexOf(': ') + 2)]),
         )
         text = text.slice(at + 2)
+        if (fields.data !== undefined) assertTold(fields.event ?? '', JSON.parse(fields.data))
         if (fields.data !== undefined) events.push({ id: fields.id ?? '', event: fields.event ?? '', data: JSON.parse(fields.data) })
       }
     }
   })()
-  void reading.catch(() => {}).finally(() => void (end.hasEnded = true))
+  void reading
+    .catch((error: unknown) => failures.push(...(error instanceof assert.AssertionError ? [error] : [])))
+    .finally(() => void (end.hasEnded = true))
   return { response, events, end, leave: () => gone.abort() }
 }
 

@@ -1,20 +1,20 @@
 /** `GET …/Events`: what the feed tells, spelled and sent. */
 import { callEvent, type EventOptions, hearingEvent, legEvent, modeEvent, snapshotEvent } from '../contract/events.ts'
-import { lastValue } from '../contract/fields.ts'
-import { callIdIn } from '../contract/requests.ts'
+import { EVENT_HEADERS, EVENT_PARAMETERS } from '../contract/schemas/events.ts'
+import { parametersIn } from '../contract/schemas/parameter.ts'
 import type { WireObject } from '../contract/xml.ts'
 import type { Api } from '../control/api.ts'
 import { type Beginning, type Happening, tableOf, type Told } from '../control/feed.ts'
-import { DomainError } from '../domain/errors.ts'
+import type { CallId } from '../domain/ids.ts'
 import type { EventStream, StreamEvent } from './event-stream.ts'
 import type { Asked } from './routes.ts'
 
 /** Rights and parameters are looked at before the stream opens, so that a refusal is an answer like any other. */
 export async function eventsAnswer(api: Api, asked: Asked): Promise<EventStream> {
-  const written = lastValue(asked.query, 'CallSid')
-  const callId = written === null ? null : callIdIn(written)
-  if (written !== null && callId === null) throw new DomainError('invalid-parameter', 'CallSid')
-  const lastId = asked.lastEventId ?? lastValue(asked.query, 'LastEventId')
+  const query = parametersIn(EVENT_PARAMETERS, asked.query)
+  const headers = parametersIn(EVENT_HEADERS, new Map(asked.lastEventId === null ? [] : [['Last-Event-ID', [asked.lastEventId]]]))
+  const callId = (query.CallSid ?? null) as CallId | null
+  const lastId = headers['Last-Event-ID'] ?? query.LastEventId ?? null
   let send: (event: StreamEvent) => void = () => {}
   const follow = () => api.events(asked.who, { callId, lastId, tell: (told) => send(eventOf(told, asked)) })
   // Refused now or never.

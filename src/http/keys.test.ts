@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify'
+import { assertDescribed } from '../../test/answers.ts'
 import { openTestDatabase, silent } from '../../test/database.ts'
 import { newApiToken, newId, newKeyId } from '../chance.ts'
 import { makeKeyDesk } from '../control/access/key-desk.ts'
@@ -83,18 +84,28 @@ interface Asking {
   readonly on?: FastifyInstance
 }
 const basic = (credentials: string): string => `Basic ${Buffer.from(credentials).toString('base64')}`
-const ask = (
+/** Whatever comes back has to be what the description of the API promises. */
+async function ask(
   method: string,
   path: string,
   { as = ROOT, payload, headers = {}, from = '192.0.2.1', on = app }: Asking = {},
-): Promise<LightMyRequestResponse> =>
-  on.inject({
+): Promise<LightMyRequestResponse> {
+  const url = `/v1/Accounts/acme${path}`
+  const answer = await on.inject({
     method: method as NonNullable<InjectOptions['method']>,
-    url: `/v1/Accounts/acme${path}`,
+    url,
     remoteAddress: from,
     headers: { authorization: basic(as), ...headers },
     ...(payload === undefined ? {} : { payload }),
   })
+  assertDescribed(method, url, {
+    status: answer.statusCode,
+    contentType: String(answer.headers['content-type']),
+    body: answer.body,
+    headers: answer.headers,
+  })
+  return answer
+}
 /** Of `POST /Keys.json`: what is then used as `as`. */
 async function issue(payload: object, as = ROOT): Promise<{ readonly sid: string; readonly as: string }> {
   const response = await ask('POST', '/Keys.json', { payload, as })

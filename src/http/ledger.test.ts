@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { beforeEach, test } from 'node:test'
 import type { FastifyInstance } from 'fastify'
+import { assertDescribed } from '../../test/answers.ts'
 import { makeApi } from '../control/api.ts'
 import type { Money } from '../domain/account/money.ts'
 import { type Principal, type Scope, SCOPES } from '../domain/account/rights.ts'
@@ -36,12 +37,14 @@ beforeEach(() => {
 })
 
 async function ask(method: 'GET' | 'POST', path: string, body?: Readonly<Record<string, string>>, headers: Readonly<Record<string, string>> = {}) {
+  const url = `/v1/Accounts/${who.accountId}${path}`
   const answer = await app.inject({
     method,
-    url: `/v1/Accounts/${who.accountId}${path}`,
+    url,
     headers: { authorization: `Basic ${btoa('k:t')}`, ...(body ? { 'content-type': 'application/json' } : {}), ...headers },
     ...(body ? { payload: JSON.stringify(body) } : {}),
   })
+  assertDescribed(method, url, { status: answer.statusCode, contentType: String(answer.headers['content-type']), body: answer.body, headers: answer.headers })
   return { status: answer.statusCode, text: answer.body, json: () => JSON.parse(answer.body) }
 }
 const messageOf = async (asked: ReturnType<typeof ask>): Promise<readonly [number, string]> => {

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { assertDescribed } from '../../test/answers.ts'
 import { makeApi } from '../control/api.ts'
 import { type Principal, SCOPES } from '../domain/account/rights.ts'
 import type { AccountId, CallId, KeyId, LegId } from '../domain/ids.ts'
@@ -33,13 +34,13 @@ function house() {
     log: { info() {}, error() {} },
     ready: () => 'ready',
   })
-  const request = (method: 'GET' | 'POST', path: string, payload?: object, headers: Record<string, string> = {}) =>
-    server.inject({
-      method,
-      url: `/v1/Accounts/acme${path}`,
-      headers: { authorization: `Basic ${btoa('key:token')}`, ...headers },
-      ...(payload ? { payload } : {}),
-    })
+  const request = async (method: 'GET' | 'POST', path: string, payload?: object, headers: Record<string, string> = {}) => {
+    const url = `/v1/Accounts/acme${path}`
+    const authorization = `Basic ${btoa('key:token')}`
+    const answer = await server.inject({ method, url, headers: { authorization, ...headers }, ...(payload ? { payload } : {}) })
+    assertDescribed(method, url, { status: answer.statusCode, contentType: String(answer.headers['content-type']), body: answer.body, headers: answer.headers })
+    return answer
+  }
   /** A call whose parties have talked; ended unless `live`. */
   async function talked(fields: object, live = false): Promise<CallId> {
     const { Sid } = (await request('POST', '/Calls/connect.json', { From: 'client:priya', To: '09876543210', ...fields })).json().Call

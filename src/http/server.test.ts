@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { beforeEach, test } from 'node:test'
 import { XMLParser } from 'fast-xml-parser'
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify'
+import { assertDescribed } from '../../test/answers.ts'
 import { makeApi } from '../control/api.ts'
 import { NOTHING_KEPT } from './nothing-kept.ts'
 import type { Control } from '../control/control.ts'
@@ -58,8 +59,8 @@ interface Extra {
   readonly on?: FastifyInstance
 }
 
-/** An object is sent as JSON, a string as it is. */
-function send(
+/** An object is sent as JSON, a string as it is. Whatever comes back has to be what the description of the API promises. */
+async function send(
   method: string,
   url: string,
   payload?: string | object,
@@ -67,7 +68,14 @@ function send(
 ): Promise<LightMyRequestResponse> {
   const authorization = as === null ? {} : { authorization: basic(as) }
   const body = payload === undefined ? {} : { payload }
-  return on.inject({ method: method as NonNullable<InjectOptions['method']>, url, headers: { ...authorization, ...headers }, ...body })
+  const answer = await on.inject({ method: method as NonNullable<InjectOptions['method']>, url, headers: { ...authorization, ...headers }, ...body })
+  assertDescribed(method, url, {
+    status: answer.statusCode,
+    contentType: String(answer.headers['content-type']),
+    body: answer.body,
+    headers: answer.headers,
+  })
+  return answer
 }
 
 const get = (path: string, extra?: Extra): Promise<LightMyRequestResponse> => send('GET', `${ACME}${path}`, undefined, extra)

@@ -24,6 +24,7 @@ import { type Admission, type Limits, limitHeaders, makeAdmission, tooMany } fro
 import { answerFailure, answerUnreadable, type HttpLog, RETRY_AFTER_S } from './failures.ts'
 import { HttpError } from './http-error.ts'
 import { readFields } from './read-body.ts'
+import { addDescriptionRoutes } from './page/description-routes.ts'
 import { type Asked, ROUTES } from './routes.ts'
 
 export interface ServerOptions {
@@ -50,6 +51,8 @@ export interface ServerOptions {
   readonly log: HttpLog
   /** While starting nothing is answered; while draining nothing new begins, and what lives can be seen and hung up. */
   ready(): 'starting' | 'ready' | 'draining'
+  /** Of the server, as its description says it. */
+  readonly version?: string
   /** A request was answered; for those who count. Must not throw. */
   readonly onAnswered?: (answered: Answered) => void
 }
@@ -137,6 +140,7 @@ export function makeServer(options: ServerOptions): FastifyInstance {
     options.onAnswered?.(answeredBy(request, reply))
   })
   addHealthRoutes(app, options)
+  addDescriptionRoutes(app, { routes: ROUTES, version: options.version ?? '0.0.0' })
   addApiRoutes(app, { options, admission, proven, formatOf })
   return app
 }

@@ -1,7 +1,8 @@
 /** The secret that signs an account's callbacks, as the API shows it (contract C28): a rotation shows the new one, once; nothing else shows any. */
-import { DomainError } from '../../domain/errors.ts'
 import { wireDate } from '../dates.ts'
-import { type Fields, lastValue } from '../fields.ts'
+import type { Fields } from '../fields.ts'
+import { SECRET_ROTATION_PARAMETERS } from '../schemas/callback-log.ts'
+import { parametersIn } from '../schemas/parameter.ts'
 import type { WireObject } from '../xml.ts'
 
 /** A secret without the secret: enough to know it by. */
@@ -25,20 +26,10 @@ export interface RotatedSecret {
   readonly state: SecretState
 }
 
-/** For how long the old secret signs beside the new one, hours. */
-export const DEFAULT_KEEP_HOURS = 24
-/** A month. */
-export const MAX_KEEP_HOURS = 720
-const HOURS = /^\d{1,3}$/
 const HOUR_MS = 3_600_000
 
 /** `KeepHours` of a rotation, 0 to 720, in ms; 0 ends the old secret at once. @throws {DomainError} invalid-parameter (KeepHours) */
-export function keepMsIn(fields: Fields): number {
-  const written = lastValue(fields, 'KeepHours') ?? String(DEFAULT_KEEP_HOURS)
-  const hours = HOURS.test(written) ? Number(written) : Number.POSITIVE_INFINITY
-  if (hours > MAX_KEEP_HOURS) throw new DomainError('invalid-parameter', 'KeepHours')
-  return hours * HOUR_MS
-}
+export const keepMsIn = (fields: Fields): number => parametersIn(SECRET_ROTATION_PARAMETERS, fields).KeepHours * HOUR_MS
 
 /** @param secret Null shows none: an empty element would look like an empty secret, so the key is not there. */
 export function secretResource({ source, current, previous }: SecretState, secret: string | null, timeZone: string): WireObject {

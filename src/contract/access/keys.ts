@@ -1,20 +1,16 @@
-/** API keys on the wire: an extension, spelled in the manner of the rest (contract C2, C3, C5). */
-import { type Key, type KeyCommand, keyStatus, MAX_GRACE_MS } from '../../domain/account/keys.ts'
-import { SCOPES, type Scope } from '../../domain/account/rights.ts'
-import { DomainError } from '../../domain/errors.ts'
+/** API keys on the wire: an extension, spelled in the manner of the rest (contract C2, C3, C5). What a parameter may be is said in `../schemas/keys.ts`. */
+import { type Key, type KeyCommand, keyStatus } from '../../domain/account/keys.ts'
+import { SCOPES } from '../../domain/account/rights.ts'
 import type { KeyId } from '../../domain/ids.ts'
 import { momentsOf, wireDate } from '../dates.ts'
-import { allValues, type Fields, lastValue } from '../fields.ts'
+import type { Fields } from '../fields.ts'
 import { asList, type ResourceOptions } from '../resources.ts'
+import { KEY_PARAMETERS, KEY_ROTATION_PARAMETERS } from '../schemas/keys.ts'
+import { parametersIn } from '../schemas/parameter.ts'
 import type { WireObject } from '../xml.ts'
 
-const NAME_MAX_CHARS = 64
-const MAX_AGENTS = 100
-const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/
-const AGENT = /^[A-Za-z0-9._-]{1,64}$/
 /** Whatever the configuration allows as a key's name. */
 const KEY_ID = /^[^:\s\u0000-\u001f\u007f]{1,255}$/
-const INTEGER = /^\d{1,9}$/
 
 /**
  * `POST …/Keys`: `Scopes` is a list, `all` stands for every scope; `Agents` is a list; `ExpiresAt` is a date.
@@ -22,16 +18,19 @@ const INTEGER = /^\d{1,9}$/
  * @throws {DomainError} invalid-parameter with the name of the first one that is wrong
  */
 export function keyCommand(fields: Fields, timeZone: string): KeyCommand {
-  return { name: nameIn(fields), scopes: scopesIn(fields), agents: agentsIn(fields), expiresAt: expiryIn(fields, timeZone) }
+  const asked = parametersIn(KEY_PARAMETERS, fields)
+  const wanted = new Set<string>(asked.Scopes)
+  return {
+    name: asked.Name,
+    // In the order of the list of scopes, each once.
+    scopes: SCOPES.filter((scope) => wanted.has(scope) || wanted.has('all')),
+    agents: asked.Agents === undefined ? null : [...new Set(asked.Agents)],
+    expiresAt: asked.ExpiresAt === undefined ? null : (momentsOf(asked.ExpiresAt, timeZone)?.from ?? null),
+  }
 }
 
 /** `POST …/Keys/{KeySid}/Rotate`: for how long the present token still counts, ms. @throws {DomainError} invalid-parameter (GraceSeconds) */
-export function graceIn(fields: Fields): number {
-  const text = lastValue(fields, 'GraceSeconds') ?? '0'
-  const graceMs = Number(text) * 1000
-  if (!INTEGER.test(text) || graceMs > MAX_GRACE_MS) throw invalid('GraceSeconds')
-  return graceMs
-}
+export const graceIn = (fields: Fields): number => parametersIn(KEY_ROTATION_PARAMETERS, fields).GraceSeconds * 1000
 
 /** The name of a key in a path, or null when it cannot be one. */
 export const keyIdIn = (text: string): KeyId | null => (KEY_ID.test(text) ? (text as KeyId) : null)
@@ -70,38 +69,4 @@ function keyFields(key: Key, { format, timeZone, now }: KeyOptions): WireObject 
     DateLastUsed: date(key.lastUsedAt),
     Uri: `/v1/Accounts/${key.accountId}/Keys/${encodeURIComponent(key.id)}`,
   }
-}
-
-const invalid = (parameter: string): DomainError => new DomainError('invalid-parameter', parameter)
-
-/** Values of a list, each perhaps several between commas. */
-const wordsIn = (fields: Fields, name: string): readonly string[] =>
-  allValues(fields, name).flatMap((value) => value.split(',').map((word) => word.trim()))
-
-function nameIn(fields: Fields): string {
-  const name = lastValue(fields, 'Name') ?? ''
-  if (CONTROL.test(name) || !name.isWellFormed() || [...name].length > NAME_MAX_CHARS) throw invalid('Name')
-  return name
-}
-
-/** In the order of the list of scopes, each once. */
-function scopesIn(fields: Fields): readonly Scope[] {
-  const words = wordsIn(fields, 'Scopes')
-  const known: readonly string[] = [...SCOPES, 'all']
-  if (words.length === 0 || words.some((word) => !known.includes(word))) throw invalid('Scopes')
-  return SCOPES.filter((scope) => words.includes(scope) || words.includes('all'))
-}
-
-function agentsIn(fields: Fields): readonly string[] | null {
-  const names = wordsIn(fields, 'Agents')
-  if (names.length > MAX_AGENTS || names.some((name) => !AGENT.test(name))) throw invalid('Agents')
-  return names.length === 0 ? null : [...new Set(names)]
-}
-
-function expiryIn(fields: Fields, timeZone: string): number | null {
-  const text = lastValue(fields, 'ExpiresAt')
-  if (text === null) return null
-  const moments = momentsOf(text, timeZone)
-  if (moments === null) throw invalid('ExpiresAt')
-  return moments.from
 }

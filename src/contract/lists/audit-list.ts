@@ -4,55 +4,43 @@
  */
 import type { Entry, EvidencePage, EvidenceQuery, IntervalBody, IntervalPersons } from '../../domain/evidence/entry.ts'
 import { DomainError } from '../../domain/errors.ts'
-import type { AccountId, LegId } from '../../domain/ids.ts'
-import { MODES } from '../../domain/leg.ts'
+import type { AccountId, CallId, LegId } from '../../domain/ids.ts'
 import { momentsOf, wireDate } from '../dates.ts'
 import { type Fields, lastValue } from '../fields.ts'
-import { addressIn, addressOut } from '../numbers.ts'
-import { callIdIn } from '../requests.ts'
+import { addressOut } from '../numbers.ts'
 import { asList, type ResourceOptions } from '../resources.ts'
+import { AUDIT_PARAMETERS } from '../schemas/audit.ts'
+import { parametersIn } from '../schemas/parameter.ts'
 import type { WireObject } from '../xml.ts'
 
-const DEFAULT_PAGE_SIZE = 50
-const MAX_PAGE_SIZE = 100
-const PAGE_SIZE = /^\d{1,3}$/
-const SEQUENCE = /^[1-9]\d{0,14}$/
-/** The addresses of other pages repeat those that were given. */
-const FILTERS = ['CallSid', 'Supervisor', 'Mode', 'StartDate', 'EndDate', 'PageSize', 'SortBy'] as const
+/** What every other page has of its own; all else is repeated in the addresses of the other pages. */
+const CURSORS: readonly string[] = ['Before', 'After']
 
 /**
  * What a query string asks for; the newest entries first unless `SortBy=DateCreated:asc`. Dates are those on which entries were recorded,
- * in the account's zone; both ends are included to the second.
+ * in the account's zone; both ends are included to the second. What its parameters may be is said in `../schemas/audit.ts`.
  * @throws {DomainError} invalid-parameter with the name of the first one that is wrong.
  */
 export function auditQueryIn(query: Fields, { timeZone }: { readonly timeZone: string }): EvidenceQuery {
-  const read = <T>(name: string, reading: (text: string) => T | null): T | null => {
-    const text = lastValue(query, name)
-    if (text === null) return null
-    return reading(text.trim()) ?? refuse(name)
-  }
-  const sequence = (text: string): number | null => (SEQUENCE.test(text) ? Number(text) : null)
-  const [before, after] = [read('Before', sequence), read('After', sequence)]
-  if (before !== null && after !== null) return refuse('Before')
+  const asked = parametersIn(AUDIT_PARAMETERS, query)
+  const moments = (date: string | undefined) => (date === undefined ? null : momentsOf(date, timeZone))
   return {
-    callId: read('CallSid', callIdIn),
-    supervisor: read('Supervisor', addressIn),
-    mode: read('Mode', (text) => MODES.find((mode) => mode === text.toLowerCase()) ?? null),
-    recordedFrom: read('StartDate', (text) => momentsOf(text, timeZone))?.from ?? null,
-    recordedBefore: read('EndDate', (text) => momentsOf(text, timeZone))?.until ?? null,
-    pageSize: read('PageSize', pageSize) ?? DEFAULT_PAGE_SIZE,
-    order: read('SortBy', order) ?? 'desc',
-    start: before !== null ? { side: 'before', sequence: before } : after !== null ? { side: 'after', sequence: after } : null,
+    callId: (asked.CallSid as CallId | undefined) ?? null,
+    supervisor: asked.Supervisor ?? null,
+    mode: asked.Mode ?? null,
+    recordedFrom: moments(asked.StartDate)?.from ?? null,
+    recordedBefore: moments(asked.EndDate)?.until ?? null,
+    pageSize: asked.PageSize,
+    order: asked.SortBy === 'DateCreated:asc' ? 'asc' : 'desc',
+    start: startOf(asked.Before, asked.After),
   }
 }
 
-function pageSize(text: string): number | null {
-  const size = PAGE_SIZE.test(text) ? Number(text) : 0
-  return size >= 1 && size <= MAX_PAGE_SIZE ? size : null
-}
-
-function order(text: string): 'asc' | 'desc' | null {
-  return text === 'DateCreated:asc' ? 'asc' : text === 'DateCreated:desc' ? 'desc' : null
+/** Nobody stands before and after at once. */
+function startOf(before: number | undefined, after: number | undefined): EvidenceQuery['start'] {
+  if (before !== undefined && after !== undefined) throw new DomainError('invalid-parameter', 'Before')
+  if (before !== undefined) return { side: 'before', sequence: before }
+  return after === undefined ? null : { side: 'after', sequence: after }
 }
 
 export interface AuditListOptions extends ResourceOptions {
@@ -80,8 +68,8 @@ export function auditList({ entries, hasPrevious, hasNext }: EvidencePage, asked
 }
 
 function pageUri({ accountId, format, query }: AuditListOptions, cursor: readonly ['Before' | 'After', Entry] | null): string {
-  const pairs: (readonly [string, string])[] = FILTERS.flatMap((name) => {
-    const value = lastValue(query, name)
+  const pairs: (readonly [string, string])[] = Object.keys(AUDIT_PARAMETERS.shape).flatMap((name) => {
+    const value = CURSORS.includes(name) ? null : lastValue(query, name)
     return value === null ? [] : [[name, value] as const]
   })
   if (cursor) pairs.push([cursor[0], String(cursor[1].sequence)])
@@ -147,8 +135,4 @@ export function noticeText(notice: IntervalBody['notice']): string {
 function tonesOf(interval: IntervalBody | null): readonly { readonly at: string; readonly isPlayed: boolean }[] {
   const played = (interval?.tones ?? []).map((at) => ({ at, isPlayed: true }))
   return [...played, ...(interval?.tonesFailed ?? []).map((at) => ({ at, isPlayed: false }))].sort((a, b) => (a.at < b.at ? -1 : 1))
-}
-
-function refuse(name: string): never {
-  throw new DomainError('invalid-parameter', name)
 }

@@ -2,43 +2,36 @@
  * The delivery log of callbacks as the API shows it: its filters, its pages, a replay. An extension, spelled like the vendor's list of
  * calls. The place in a page's address is the Sid of a callback.
  */
-import {
-  CALLBACK_STATES,
-  type CallbackFilter,
-  type CallbackPage,
-  type CallbackQuery,
-  type CallbackState,
-  type LoggedCallback,
-  type ReplayCount,
-} from '../../domain/callback-log.ts'
+import type { CallbackPage, CallbackQuery, LoggedCallback, ReplayCount } from '../../domain/callback-log.ts'
 import { DomainError } from '../../domain/errors.ts'
-import type { AccountId } from '../../domain/ids.ts'
+import type { AccountId, CallId } from '../../domain/ids.ts'
 import { wireDate } from '../dates.ts'
 import { type Fields, lastValue } from '../fields.ts'
-import { callIdIn } from '../requests.ts'
 import { asList, type ResourceOptions } from '../resources.ts'
+import { CALLBACK_ID, CALLBACK_LIST_PARAMETERS, REPLAY_PARAMETERS } from '../schemas/callback-log.ts'
+import { parametersIn } from '../schemas/parameter.ts'
 import type { Format, WireObject } from '../xml.ts'
 
-const DEFAULT_PAGE_SIZE = 50
-const MAX_PAGE_SIZE = 100
-const PAGE_SIZE = /^\d{1,3}$/
-const CALLBACK_ID = /^[0-9A-Za-z]{1,64}$/
-/** The addresses of other pages repeat those that were given. */
-const FILTERS = ['State', 'Receiver', 'CallSid', 'PageSize'] as const
+/** What every other page has of its own; all else is repeated in the addresses of the other pages. */
+const CURSORS: readonly string[] = ['Before', 'After']
 
-/** @throws {DomainError} invalid-parameter with the name of the first one that is wrong. */
+/**
+ * What a query string asks for. What its parameters may be is said in `../schemas/callback-log.ts`.
+ * @throws {DomainError} invalid-parameter with the name of the first one that is wrong.
+ */
 export function callbackQueryIn(query: Fields): CallbackQuery {
-  return { state: stateIn(query), receiver: receiverIn(query), callId: callIn(query), pageSize: pageSizeIn(query), start: startIn(query) }
+  const asked = parametersIn(CALLBACK_LIST_PARAMETERS, query)
+  return {
+    state: asked.State ?? null,
+    receiver: receiverOf(asked.Receiver),
+    callId: (asked.CallSid as CallId | undefined) ?? null,
+    pageSize: asked.PageSize,
+    start: startOf(asked.Before, asked.After),
+  }
 }
 
 /** `Receiver`, cut down to what is counted by: any address of the receiver will do. @throws {DomainError} invalid-parameter (Receiver) */
-export function receiverIn(fields: Fields): string | null {
-  const written = lastValue(fields, 'Receiver')
-  if (written === null) return null
-  const url = /^https?:\/\//i.test(written) ? URL.parse(written) : null
-  if (url === null) throw invalid('Receiver')
-  return url.origin
-}
+export const receiverIn = (fields: Fields): string | null => receiverOf(parametersIn(REPLAY_PARAMETERS, fields).Receiver)
 
 /** The id of a callback in a path, or null when it cannot be one. */
 export const callbackIdIn = (text: string): string | null => (CALLBACK_ID.test(text) ? text : null)
@@ -109,8 +102,8 @@ const suffix = (format: Format): string => (format === 'json' ? '.json' : '')
 const listPath = (accountId: AccountId): string => `/v1/Accounts/${accountId}/Callbacks`
 
 function pageUri({ accountId, format, query }: CallbackListOptions, cursor: readonly ['Before' | 'After', string] | null): string {
-  const pairs = FILTERS.flatMap((name): [string, string][] => {
-    const value = lastValue(query, name)
+  const pairs = Object.keys(CALLBACK_LIST_PARAMETERS.shape).flatMap((name): [string, string][] => {
+    const value = CURSORS.includes(name) ? null : lastValue(query, name)
     return value === null ? [] : [[name, value]]
   })
   if (cursor) pairs.push([...cursor])
@@ -118,37 +111,11 @@ function pageUri({ accountId, format, query }: CallbackListOptions, cursor: read
   return `${listPath(accountId)}${suffix(format)}${search === '' ? '' : `?${search}`}`
 }
 
-function stateIn(query: Fields): CallbackState | null {
-  const written = lastValue(query, 'State')?.trim().toLowerCase()
-  if (written === undefined) return null
-  const known = CALLBACK_STATES.find((state) => state === written)
-  if (known === undefined) throw invalid('State')
-  return known
-}
+const receiverOf = (url: string | undefined): string | null => (url === undefined ? null : (URL.parse(url)?.origin ?? null))
 
-function callIn(query: Fields): CallbackFilter['callId'] {
-  const written = lastValue(query, 'CallSid')
-  const id = written === null ? null : callIdIn(written.trim())
-  if (written !== null && id === null) throw invalid('CallSid')
-  return id
+/** Nobody stands before and after at once. */
+function startOf(before: string | undefined, after: string | undefined): CallbackQuery['start'] {
+  if (before !== undefined && after !== undefined) throw new DomainError('invalid-parameter', 'Before')
+  if (before !== undefined) return { side: 'before', id: before }
+  return after === undefined ? null : { side: 'after', id: after }
 }
-
-function pageSizeIn(query: Fields): number {
-  const written = lastValue(query, 'PageSize')
-  if (written === null) return DEFAULT_PAGE_SIZE
-  const size = PAGE_SIZE.test(written) ? Number(written) : 0
-  if (size < 1 || size > MAX_PAGE_SIZE) throw invalid('PageSize')
-  return size
-}
-
-function startIn(query: Fields): CallbackQuery['start'] {
-  const [before, after] = [lastValue(query, 'Before'), lastValue(query, 'After')]
-  if (before !== null && after !== null) throw invalid('Before')
-  const [name, written] = before === null ? (['After', after] as const) : (['Before', before] as const)
-  if (written === null) return null
-  const id = callbackIdIn(written)
-  if (id === null) throw invalid(name)
-  return { side: name === 'Before' ? 'before' : 'after', id }
-}
-
-const invalid = (name: string): DomainError => new DomainError('invalid-parameter', name)

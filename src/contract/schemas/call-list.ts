@@ -4,8 +4,8 @@ import type { Address } from '../../domain/address.ts'
 import type { Bounds, PageStart } from '../../domain/call-query.ts'
 import type { CallId } from '../../domain/ids.ts'
 import { momentsOf } from '../dates.ts'
-import { addressIn, MAX_ADDRESS_CHARS } from '../numbers.ts'
-import { type About, byDefault, lastOf, metaOf, readBy, SID, whole, word } from './parameter.ts'
+import { ADDRESS_PATTERN, addressIn, MAX_ADDRESS_CHARS } from '../numbers.ts'
+import { type About, byDefault, DATE_PATTERN, lastOf, metaOf, readBy, SID, whole, word } from './parameter.ts'
 
 const DEFAULT_PAGE_SIZE = 50
 const MAX_PAGE_SIZE = 100
@@ -18,7 +18,6 @@ export const DIRECTION_WORDS = ['inbound', 'outbound-api', 'outbound-dial'] as c
 
 const SECONDS = '\\d{1,9}s?'
 const DECIMAL = '\\d{1,9}(?:\\.\\d{1,9})?'
-const DATE = '(?:19|2\\d)\\d\\d-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d'
 const CONDITION = /^(gte|lte|eq):(.+)$/
 /** Up to the year 5138. */
 const CURSOR = /^(\d{1,14}):([0-9A-Za-z_-]{1,64})$/
@@ -40,7 +39,11 @@ const words = <const W extends readonly [string, ...string[]]>(known: W, descrip
   )
 
 const numbers = (description: string, example: string) =>
-  list(MAX_NUMBERS, z.string().max(MAX_ADDRESS_CHARS).transform<Address>(readBy(addressIn)), { description, example: [example], rule })
+  list(MAX_NUMBERS, z.string().max(MAX_ADDRESS_CHARS).transform<Address>(readBy(addressIn)).meta({ pattern: ADDRESS_PATTERN }), {
+    description,
+    example: [example],
+    rule,
+  })
 
 /** `gte:…;lte:…`, each at most once, or `eq:…` alone. */
 const bounds = <T>(value: string, read: (text: string) => T | null, about: About) =>
@@ -77,7 +80,7 @@ export const CALL_LIST_PARAMETERS = z.object({
         example: 'gte:2020-12-01 00:00:00;lte:2020-12-22 23:59:59',
         rule,
       }),
-      pattern: `^(?:${fromTo(DATE)})$`,
+      pattern: `^(?:${fromTo(DATE_PATTERN)})$`,
     })
     .optional(),
   To: numbers('Who was called, in any spelling of a number.', '09876538847'),

@@ -8,8 +8,9 @@
 import * as z from 'zod'
 import type { Address } from '../../domain/address.ts'
 import { DomainError } from '../../domain/errors.ts'
+import { momentsOf } from '../dates.ts'
 import type { Fields } from '../fields.ts'
-import { addressIn, MAX_ADDRESS_CHARS } from '../numbers.ts'
+import { ADDRESS_PATTERN, addressIn, MAX_ADDRESS_CHARS } from '../numbers.ts'
 
 /** What a reader of the description wants to know beside type and limits. */
 export interface About {
@@ -26,6 +27,8 @@ const MAX_URL_CHARS = 2048
 /** Ours are 32 of `[0-9a-z]` (C6); what cannot be an id at all is not looked up. */
 export const SID = /^[0-9A-Za-z_-]{1,64}$/
 const INTEGER = /^\d{1,9}$/
+/** `YYYY-MM-DD HH:mm:ss`; years are 1900 to 2999 (C5). */
+export const DATE_PATTERN = '(?:19|2\\d)\\d\\d-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d'
 const BLANK_OR_CONTROL = /[\s\p{Cc}]/u
 
 /**
@@ -38,12 +41,15 @@ export function parametersIn<S extends Parameters>(schema: S, fields: Fields): z
   throw new DomainError('invalid-parameter', String(read.error.issues[0]?.path[0]))
 }
 
-/** What is written about a parameter, in the words of JSON Schema. */
+/** What is written about a parameter. Examples and defaults are of what a client means, and have names of our own until `description.ts`. */
 export const metaOf = ({ description, example, rule }: About): Readonly<Record<string, unknown>> => ({
   description,
-  examples: [example],
+  'x-examples': [example],
   'x-contract-rule': rule,
 })
+
+/** What it is when it is not sent, where the schema itself does not say so. */
+export const metaDefault = (value: string | boolean | number | readonly string[]): Readonly<Record<string, unknown>> => ({ 'x-default': value })
 
 /** The last value, as it was sent. */
 export const lastOf = (values: unknown): unknown => (Array.isArray(values) ? values.at(-1) : undefined)
@@ -60,14 +66,17 @@ export const readBy =
 
 /** Takes the place of what was not sent, and says so in the description. */
 export const byDefault = <S extends z.ZodType>(schema: S, value: z.core.util.NoUndefined<z.output<S>>) =>
-  schema.default(value).meta({ default: value })
+  schema.default(value).meta({ 'x-default': value })
 
 /** Whom to call, in any spelling of C7. */
 export const address = (about: About) =>
-  z.preprocess(lastOf, z.string().max(MAX_ADDRESS_CHARS).transform<Address>(readBy(addressIn))).meta(metaOf(about))
+  z.preprocess(lastOf, z.string().max(MAX_ADDRESS_CHARS).transform<Address>(readBy(addressIn))).meta({ ...metaOf(about), pattern: ADDRESS_PATTERN })
 
 /** The id of a call or a leg. Whether there is such a one is another question. */
 export const sid = (about: About) => z.preprocess(lastOf, z.string().regex(SID)).meta(metaOf(about))
+
+/** The same, with blanks around it, as an address that was put together by hand has them. */
+export const trimmedSid = (about: About) => z.preprocess((values) => trimmed(lastOf(values)), z.string().regex(SID)).meta(metaOf(about))
 
 /** A whole number, written in decimal digits. */
 export const whole = (limits: { readonly min: number; readonly max: number }, about: About) =>
@@ -107,6 +116,28 @@ export const knownWords = <const W extends readonly [string, ...string[]]>(words
   z
     .preprocess((values) => knownAmong(words, values), z.array(z.enum(words)))
     .meta({ ...metaOf(about), items: { anyOf: [{ type: 'string', enum: words }, { type: 'string' }] } })
+
+/** Several values, by repeating the name, between commas, or both. One that is not known is refused. */
+export const several = <S extends z.ZodType>(item: S, limits: { readonly min: number; readonly max: number }, about: About) =>
+  z.preprocess(partsIn, z.array(item).min(limits.min).max(limits.max)).meta(metaOf(about))
+
+/** A moment, as it was written, without blanks around it. Whether there is such a date does not hang on the zone; which moment it means does, and is asked with the account's. */
+export const date = (about: About) =>
+  z
+    .preprocess(lastOf, z.string().transform(readBy((written) => (momentsOf(written.trim(), 'UTC') === null ? null : written.trim()))))
+    .meta({ ...metaOf(about), pattern: `^${DATE_PATTERN}$` })
+
+const trimmed = (value: unknown): unknown => (typeof value === 'string' ? value.trim() : value)
+
+function partsIn(values: unknown): unknown {
+  return Array.isArray(values)
+    ? values.flatMap((value) =>
+        String(value)
+          .split(',')
+          .map((part) => part.trim()),
+      )
+    : values
+}
 
 function wholeIn(values: unknown): unknown {
   const written = lastOf(values)

@@ -1,7 +1,7 @@
 /** What the writes of the API take (contract C15, C19, C20 to C22, C30), in the order in which a wrong one is named. */
 import * as z from 'zod'
 import { MODES } from '../../domain/leg.ts'
-import { address, byDefault, httpUrl, knownWords, sid, text, truth, whole, word, lastOf, metaOf } from './parameter.ts'
+import { address, byDefault, flag, httpUrl, knownWords, lastOf, metaDefault, metaOf, sid, text, truth, whole, word } from './parameter.ts'
 
 const RING_DEFAULT_S = 30
 const RING_MAX_S = 60
@@ -63,7 +63,6 @@ const SHARED = {
   }).optional(),
 }
 
-/** `POST …/Legs`. */
 /** A code, so that nobody writes a person's name into a log that keeps it. */
 const REASON_CODE = /^[A-Za-z0-9._:/#+-]{1,64}$/
 const reasonCode = z.preprocess(lastOf, z.string().regex(REASON_CODE)).meta(
@@ -74,6 +73,7 @@ const reasonCode = z.preprocess(lastOf, z.string().regex(REASON_CODE)).meta(
   }),
 )
 
+/** `POST …/Legs`. */
 export const MONITOR_PARAMETERS = z.object({
   Action: word(MODES, {
     description:
@@ -119,7 +119,7 @@ const playbackValue = httpUrl({
 /** What is heard and recorded of a call, and how often the first party is rung. */
 const SOUND = {
   WaitUrl: httpUrl({
-    description: 'What `From` hears while `To` rings: the URL of a WAV file.',
+    description: 'What `From` hears while `To` rings, over and over: the URL of a WAV file, up to 4 MiB. One that cannot be had is silence.',
     example: 'https://crm.example.com/hold.wav',
     rule: 'C30',
   }).optional(),
@@ -127,24 +127,32 @@ const SOUND = {
     .meta({
       ...playbackTo.meta(),
       description: 'Who hears what `StartPlaybackValueNew` names: `Callee`, the one who is called second, or `Both`.',
-      default: 'Callee',
+      ...metaDefault('Callee'),
     })
     .optional(),
   StartPlaybackTo: playbackTo.optional(),
   StartPlaybackValueNew: playbackValue
-    .meta({ ...playbackValue.meta(), description: 'What is played before the two can talk: the URL of a WAV file.' })
+    .meta({
+      ...playbackValue.meta(),
+      description: 'What is played before the two can talk: the URL of a WAV file, up to 4 MiB. One that cannot be had is left out.',
+    })
     .optional(),
   StartPlaybackValue: playbackValue.optional(),
   Record: byDefault(
     truth({
-      description: 'Whether the conversation is recorded. Never unless it is asked for, where the vendor records by default.',
+      description:
+        'Whether the conversation is recorded, from when both can talk; it is served at `RecordingUrl` when the call has ended. Never unless it is asked for, where the vendor records by default.',
       example: true,
       rule: 'C30',
     }),
     false,
   ),
   RecordingChannels: byDefault(
-    word(['single', 'dual'], { description: 'One channel for all, or one for each party.', example: 'dual', rule: 'C30' }),
+    word(['single', 'dual'], {
+      description: 'One channel for all, or one for each party, whoever barges in being on the first. Whispers are on none.',
+      example: 'dual',
+      rule: 'C30',
+    }),
     'single',
   ),
   RecordingFormat: byDefault(
@@ -160,7 +168,7 @@ const SOUND = {
       { min: 0, max: MAX_RETRIES },
       {
         description:
-          'How often `From` is rung again when it is busy or does not answer. The vendor rings 3 times more by default; here it is asked for.',
+          'How often `From` is rung again when it was busy, did not answer or could not be reached; each time is a leg of its own. The vendor rings 3 times more by default; here it is asked for.',
         example: 1,
         rule: 'C30',
       },
@@ -182,6 +190,13 @@ export const CONNECT_PARAMETERS = z.object({
   ...SHARED,
   ...SOUND,
 })
+
+/** `details` of an address that shows a call; what it adds differs. */
+export const detailsParameters = (description: string) =>
+  z.object({ details: flag({ description, example: true, rule: 'C31' }).optional().meta(metaDefault(false)) })
+
+/** `GET …/Calls/{CallSid}`, in the query string. */
+export const CALL_DETAILS_PARAMETERS = detailsParameters('Adds `Details`: the status of both parties and how long they were connected.')
 
 /** Headers that POST takes. */
 export const POST_HEADERS = z.object({
