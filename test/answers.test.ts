@@ -83,11 +83,11 @@ test('a failure has to be one that the route lists, with its text and its status
 test('headers that the description promises of a success are missed', () => {
   const url = `${ROOT}/Calls/x.json`
   const answer = json(resources.find((one) => one.url === `${ROOT}/Calls/x` && one.method === 'GET')?.example('json'))
-  const rates = { 'x-ratelimit-limit': '200', 'x-ratelimit-remaining': '199', 'x-ratelimit-reset': '1' }
-  assertDescribed('GET', url, { ...answer, headers: rates })
-  for (const name of Object.keys(rates))
-    assert.throws(() => assertDescribed('GET', url, { ...answer, headers: { ...rates, [name]: undefined } }), /has no/)
-  const sound = { status: 206, contentType: 'audio/wav', body: '', headers: { 'content-length': 1, 'content-range': 'bytes 0-0/1' } }
+  const promised = { 'x-request-id': 'r', 'x-ratelimit-limit': '200', 'x-ratelimit-remaining': '199', 'x-ratelimit-reset': '1' }
+  assertDescribed('GET', url, { ...answer, headers: promised })
+  for (const name of Object.keys(promised))
+    assert.throws(() => assertDescribed('GET', url, { ...answer, headers: { ...promised, [name]: undefined } }), /has no/)
+  const sound = { status: 206, contentType: 'audio/wav', body: '', headers: { 'x-request-id': 'r', 'content-length': 1, 'content-range': 'bytes 0-0/1' } }
   assertDescribed('GET', `${ROOT}/Recordings/x.wav`, sound)
   assert.throws(() => assertDescribed('GET', `${ROOT}/Recordings/x.wav`, { ...sound, headers: {} }), /has no/)
 })

@@ -68,6 +68,7 @@ export function makeStreams(): Streams {
         // nginx holds answers back otherwise.
         'x-accel-buffering': 'no',
         connection: 'keep-alive',
+        'x-request-id': reply.request.id,
       })
       const write = (text: string): void => {
         raw.write(text)

@@ -1,7 +1,8 @@
 /**
  * Every failure as an answer (contract C8 to C10), in the format of the path that was asked.
  *
- * What nobody foresaw is a 500 that says only the request's id; the log has the rest under the same id.
+ * What nobody foresaw is a 500 that says only the request's id; the log has the rest under the same id. Every answer has that id in
+ * `X-Request-Id`: the vendor's bodies have no place for it.
  */
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
@@ -41,7 +42,7 @@ export function answerFailure(error: unknown, request: FastifyRequest, reply: Fa
   const { wire, headers } = spelled(error, request, log)
   reply
     .code(wire.status)
-    .headers(headers)
+    .headers({ ...headers, 'x-request-id': request.id })
     .header('content-type', contentTypeOf(format))
     .send(rendered(format, errorResource(wire)))
 }

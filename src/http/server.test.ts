@@ -374,6 +374,17 @@ test('[C10] a request without the right key does not use up the account’s writ
   assert.equal((await post('/Calls/connect', CONNECT, { on })).statusCode, 200)
 })
 
+test('every answer has the id under which the request is in the log: what worked, what was refused, and what was hardly a request', async () => {
+  lines.length = 0
+  for (const path of ['/Calls.json', '/Calls/x.json', '/Nothing']) {
+    const { headers } = await get(path)
+    assert.match(String(headers['x-request-id']), /./)
+    assert(lines.some((line) => line.request === headers['x-request-id']), path)
+  }
+  const { headers } = await app.inject({ method: 'GET', url: `/v1/Accounts/acme/Calls/${'x'.repeat(999)}` })
+  assert.notEqual(headers['x-request-id'], undefined)
+})
+
 test('[C10] what nobody foresaw is 500 with an id that the log has too, and nothing of the inside', async () => {
   const on = serverOn({ ...control, liveCall: () => Promise.reject(new Error('relation "calls" does not exist')) })
   for (const below of ['/Calls/x/ActiveLegs', '/Calls/x/ActiveLegs.json']) {

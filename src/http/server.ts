@@ -132,7 +132,8 @@ export function makeServer(options: ServerOptions): FastifyInstance {
     // Answered here, before a body is read that nobody wants.
     if (request.is404) throw new HttpError('not-found')
   })
-  app.addHook('onSend', async (_request, reply) => {
+  app.addHook('onSend', async (request, reply) => {
+    reply.header('x-request-id', request.id)
     if (options.ready() === 'draining') reply.header('connection', 'close')
   })
   app.addHook('onResponse', async (request, reply) => {

@@ -23,7 +23,7 @@ export const WHEN: Readonly<Record<ErrorCode, string>> = {
   'call-not-in-progress': 'No live leg: the call is unknown, has ended, or is another account’s.',
   'leg-not-found': 'No such live leg in this call; for a mode, no such monitor leg.',
   'call-not-found': 'The account has no such call.',
-  'recording-not-found': 'It was not recorded, or still lives; or the account has no such call.',
+  'recording-not-found': 'It was not recorded, still lives, or its file was deleted; or the account has no such call.',
   'invalid-parameter': 'The first parameter that is missing or wrong is named.',
   'destination-not-allowed': 'The operator’s rules do not let the account dial that.',
   'too-many-monitors': 'As many supervisors as the account may have are on the call.',

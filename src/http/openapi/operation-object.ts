@@ -7,7 +7,7 @@ import { type JsonSchema, jsonSchemaOf, refTo } from '../../contract/schemas/des
 import { ERROR_ANSWER, WHEN } from '../../contract/schemas/errors.ts'
 import type { Parameters } from '../../contract/schemas/parameter.ts'
 import { type Format, rendered } from '../../contract/xml.ts'
-import { FAILURE_HEADERS, RATE_HEADERS } from './answer-headers.ts'
+import { FAILURE_HEADERS, RATE_HEADERS, REQUEST_ID } from './answer-headers.ts'
 import { curlSample } from './code-sample.ts'
 import { accessOf, rightsSentence } from './rights.ts'
 import type { MediaTypeObject, OperationObject, ParameterObject, PathItem, Reference, RequestBodyObject, ResponseObject } from './types.ts'
@@ -120,7 +120,7 @@ function mediaAnswer({ mediaType, example, headers, events }: MediaAnswer, descr
     ...(example === null ? {} : { example }),
     ...(data.length === 0 ? {} : { 'x-events': Object.fromEntries(data) }),
   }
-  return { description, headers: { ...(data.length === 0 ? RATE_HEADERS : {}), ...headersOf(headers) }, content: { [mediaType]: media } }
+  return { description, headers: { ...(data.length === 0 ? RATE_HEADERS : REQUEST_ID), ...headersOf(headers) }, content: { [mediaType]: media } }
 }
 
 const headersOf = (headers: AnswerHeaders): NonNullable<ResponseObject['headers']> =>
@@ -132,7 +132,7 @@ function failures(codes: readonly ErrorCode[], format: Format): Readonly<Record<
   const responses = [...byStatus]
     .sort(([a], [b]) => a - b)
     .map(([status, members]): readonly [string, ResponseObject] => {
-      const headers = FAILURE_HEADERS[status]
+      const headers = { ...REQUEST_ID, ...FAILURE_HEADERS[status] }
       const ofXml = format === 'xml' ? '.xml' : ''
       const schema = format === 'xml' ? { $ref: refTo(nameOf(ERROR_ANSWER)), xml: { name: XML_ROOT } } : { $ref: refTo(nameOf(ERROR_ANSWER)) }
       const examples = members.map((code) => [code, { $ref: `#/components/examples/${code}${ofXml}` }] as const)
@@ -140,7 +140,7 @@ function failures(codes: readonly ErrorCode[], format: Format): Readonly<Record<
         String(status),
         {
           description: [`${STATUS_CODES[status]}.`, ...members.map((code) => `* \`${textOf(code)}\` ${WHEN[code]}`)].join('\n'),
-          ...(headers ? { headers } : {}),
+          headers,
           content: { [MEDIA_TYPES[format]]: { schema, examples: Object.fromEntries(examples) } },
         },
       ]
