@@ -13,6 +13,8 @@ const ON_ONE: Readonly<Record<string, string>> = {
   'src/store/embedded/hold.test.ts': 'it is about the folder of the embedded server',
   'test/demo.test.ts': 'the demonstration always brings its own database',
   'src/cli.test.ts': 'commands that open no database, or find the one that they name away',
+  'src/commands/monitor/monitor.test.ts': 'commands that talk to a server by HTTP and open no database',
+  'test/monitor.test.ts': 'a terminal that talks to a server by HTTP; what that server keeps is tested in test/walk.test.ts, on both',
   'test/launcher.test.ts': 'how the process is started, before anything is opened',
 }
 /** How a test comes to a database, by itself or by a whole server. */
