@@ -79,7 +79,8 @@ test('help names the commands, an example of each and the documents', async () =
   const { world, seen } = makeWorld()
   assert.equal(await runCli(['--help'], world), 0)
   const text = seen.out.join('\n')
-  for (const word of ['serve', 'demo', 'check', 'earshot.example.yaml', '${EARSHOT_TOKEN}', 'docs/contract.md']) assert.ok(text.includes(word), word)
+  for (const word of ['serve', 'demo', 'check', 'accounts list', 'monitor join', 'earshot.example.yaml', '${EARSHOT_TOKEN}', 'docs/contract.md'])
+    assert.ok(text.includes(word), word)
 })
 
 test('help of serve says how it ends', async () => {
@@ -109,6 +110,36 @@ test('check says that a file is valid, or all that is wrong', async () => {
   const bad = makeWorld()
   assert.equal(await runCli(['check', '-c', BAD], bad.world), 1)
   assert.equal(bad.seen.err.filter((line) => line.startsWith(`${BAD}:`)).length, 2)
+})
+
+test('check --json is one document: all that is wrong with line, path and what to write, or what deserves a word', async () => {
+  const good = makeWorld()
+  assert.equal(await runCli(['check', '--json', '-c', GOOD], good.world), 0)
+  assert.deepEqual(JSON.parse(good.seen.out.join('\n')), { ok: true, problems: [], warnings: [] })
+  const bad = makeWorld()
+  assert.equal(await runCli(['check', '--json', '-c', BAD], bad.world), 1)
+  const { ok, problems } = JSON.parse(bad.seen.out.join('\n'))
+  assert.equal(ok, false)
+  assert.deepEqual(
+    problems.map(({ line, path }: { line: number; path: string }) => [line, path]),
+    [
+      [2, 'http.port'],
+      [3, 'rtp.portMin'],
+    ],
+  )
+  assert.match(problems[0].text, /^must be a whole number from 0 to 65535; write e\.g\. /)
+  const away = makeWorld()
+  assert.equal(await runCli(['check', '--json', '-c', join(folder, 'none.yaml')], away.world), 1)
+  assert.deepEqual(JSON.parse(away.seen.out.join('\n')).problems[0].line, null)
+  const noted = makeWorld()
+  const warned = join(folder, 'warned.yaml')
+  writeFileSync(warned, 'accounts: [{sid: a}]\n')
+  assert.equal(await runCli(['check', '--json', '-c', warned], noted.world), 0)
+  assert.match(JSON.parse(noted.seen.out.join('\n')).warnings.join('\n'), /account a has no keys/)
+  assert.deepEqual(
+    [good, bad, away, noted].flatMap(({ seen }) => seen.err),
+    [],
+  )
 })
 
 test('serve says what listens where, and a request to try, without any secret', async () => {

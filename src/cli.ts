@@ -6,6 +6,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { blamesServer, causes, errorField as field, messageOf } from './commands/desk.ts'
 import { addEvidenceCommands } from './commands/evidence/menu.ts'
 import { addOperatorCommands } from './commands/menu.ts'
+import { addMonitorCommands } from './commands/monitor/menu.ts'
 import { version } from './commands/version.ts'
 import type { Config } from './config.ts'
 import type { DemoOptions } from './demo.ts'
@@ -19,6 +20,8 @@ export interface World {
   readonly pid: number
   /** Calls back at every SIGINT and SIGTERM until the returned function is called. */
   readonly onSignal: (listener: (signal: string) => void) => () => void
+  /** Calls back when nobody reads stdout any more, as behind `| head`. */
+  readonly onUnread?: (listener: () => void) => void
   /** What nobody caught: the process cannot be trusted any more. */
   readonly onCrash: (listener: (error: unknown) => void) => void
   /** Ends the process without waiting for anything. */
@@ -61,6 +64,7 @@ export function systemWorld(): World {
       process.on('SIGINT', listener).on('SIGTERM', listener)
       return () => void process.off('SIGINT', listener).off('SIGTERM', listener)
     },
+    onUnread: (listener) => void process.stdout.once('error', listener),
     onCrash: (listener) => void process.on('uncaughtException', listener).on('unhandledRejection', listener),
     exitNow: (code) => process.exit(code),
     now: () => performance.now(),
@@ -80,7 +84,9 @@ First steps:
   $ earshot serve --config earshot.yaml       starts the server; Ctrl-C ends live calls cleanly
 
 Day by day:
+  $ earshot accounts list                     who may do what, what it costs, what is left; accounts show ACCOUNT tells all
   $ earshot calls list --live                 who talks, masked; also: calls show, and --json everywhere
+  $ earshot monitor join CALL --phone client:boss     joins a live call; also: calls, mode, hangup, watch
   $ earshot keys create --scope all           a key and its token for the API; also: list, rotate, revoke
   $ earshot callbacks list                    what no receiver accepted; callbacks replay sends it again
   $ earshot secrets rotate --account acme     a new secret for signing callbacks, without a gap
@@ -96,6 +102,14 @@ Exit code 1 also when the server cannot start; the line that it prints says what
 
 Example:
   $ EARSHOT_TOKEN=… earshot serve --config /etc/earshot.yaml 2>>earshot.log`
+
+const CHECK_HELP = `
+All that is wrong is said at once, each with its line and with what to write instead; notes are about what is allowed, but deserves a word.
+Exit code 0 when the file is valid, with notes or without, else 1. earshot doctor looks at this machine as well.
+
+Examples:
+  $ earshot check --config /etc/earshot.yaml
+  $ earshot check --json | jq -r '.problems[] | "\\(.line) \\(.path): \\(.text)"'     also .ok and .warnings`
 
 function program(world: World, outcome: { code: number }): Command {
   const earshot = new Command('earshot')
@@ -122,16 +136,18 @@ function program(world: World, outcome: { code: number }): Command {
     })
   command('check', 'check a configuration and start nothing')
     .option('-c, --config <file>', 'configuration', DEFAULT_CONFIG)
-    .action(async (options: { config: string }) => {
-      const config = await load(options.config, world)
-      if (config) world.out(`${options.config} is valid: ${summary(config)}`)
-      outcome.code = config ? 0 : 1
+    .option('--json', 'one JSON document on stdout, for programs', false)
+    .addHelpText('after', CHECK_HELP)
+    .action(async ({ config: path, json }: { config: string; json: boolean }) => {
+      outcome.code = await (json ? checkJson : check)(path, world)
     })
-  for (const add of [addOperatorCommands, addEvidenceCommands]) {
-    add(earshot, { out: world.out, err: world.err, read, now: Date.now }, (code) => {
-      outcome.code = code
-    })
+  const desk = { out: world.out, err: world.err, read, now: Date.now }
+  const done = (code: number): void => {
+    outcome.code = code
   }
+  for (const add of [addOperatorCommands, addEvidenceCommands]) add(earshot, desk, done)
+  const environment = async () => (await import('./config.ts')).environment()
+  addMonitorCommands(earshot, { ...desk, onSignal: world.onSignal, ...(world.onUnread && { onUnread: world.onUnread }), environment }, done)
   return earshot
 }
 
@@ -152,6 +168,28 @@ function leaveOrExit(world: World, leave: (signal: string) => void): void {
       world.exitNow(1)
     }
   })
+}
+
+async function check(path: string, world: World): Promise<number> {
+  const config = await load(path, world)
+  if (config) world.out(`${path} is valid: ${summary(config)}`)
+  return config ? 0 : 1
+}
+
+/** `{ok, problems: [{line, path, text}], warnings}`; `line` is null where it is the file as a whole. */
+async function checkJson(path: string, world: World): Promise<number> {
+  const { ConfigError, configWarnings, environment, loadConfig } = await import('./config.ts')
+  const { pathText } = await import('./config-source.ts')
+  const tell = (document: object): void => world.out(JSON.stringify(document, null, 2))
+  try {
+    tell({ ok: true, problems: [], warnings: configWarnings(loadConfig(path, environment())) })
+    return 0
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    const problems = error.problems.map((problem) => ({ line: problem.line || null, path: pathText(problem.path), text: problem.text }))
+    tell({ ok: false, problems, warnings: [] })
+    return 1
+  }
 }
 
 /** All that is wrong with the file, line by line, or what it says. */

@@ -50,6 +50,8 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'http/access': ['domain', 'contract', 'http'],
   commands: ['domain', 'store', 'webhooks', 'config.ts', 'config-schema.ts', 'mask.ts', 'chance.ts'],
   'commands/doctor': ['commands', 'sip', 'engine/native', 'store', 'webhooks', 'config.ts', 'config-schema.ts', 'chance.ts'],
+  'commands/account': ['domain', 'store', 'control/access/key-desk.ts', 'commands', 'config.ts'],
+  'commands/monitor': ['domain', 'commands', 'config.ts', 'config-schema.ts'],
   'commands/access': ['domain', 'store', 'control/access', 'commands', 'config.ts', 'chance.ts'],
   'commands/ledger': ['domain', 'contract', 'store', 'commands', 'config.ts', 'chance.ts'],
   'commands/evidence': ['domain', 'sounds/recordings.ts', 'commands', 'contract', 'store', 'config.ts', 'config-schema.ts', 'mask.ts', 'chance.ts'],

@@ -195,7 +195,7 @@ accounts:\n  - sid: acme\n    keys: [{key: k, token: 0123456789abcdef}]\n    age
   test('callbacks receivers tells which receivers are left alone, since when, and what waits for them', async () => {
     assert.equal((await earshot('callbacks', 'receivers', '-c', file)).out, 'No receiver is paused.')
     const pause = { receiver: 'https://down.example', since: T0, until: T0 + 10_000, probes: 1, lastError: `no answer to ${NUMBER}` }
-    const database = await openBeside({ data: join(place, 'data'), log: silent, migrates: false })
+    const database = await openBeside({ data, log: silent, migrates: false })
     await savePause(database.sql, 'elsewhere', pause.receiver, pause)
     const { out } = await earshot('callbacks', 'receivers', '-c', file)
     assert.match(
@@ -238,6 +238,13 @@ accounts:\n  - sid: acme\n    keys: [{key: k, token: 0123456789abcdef}]\n    age
     assert.match((await earshot('secrets', 'show', '--account', 'acme', '-c', fixed)).out, /keptIn: +configuration[^]*previous: +[0-9a-f]{12}/)
   })
 
+  test('accounts list and show know beside the running server what lives, by either name of the command', async () => {
+    assert.match((await earshot('accounts', 'list', '-c', file)).out, /\nacme +Asia\/Kolkata +0 +1 +1 +no: no notice +50 legs, 60\/min +1$/)
+    const { code, out, err } = await earshot('account', 'show', 'acme', '-c', file)
+    assert.deepEqual([code, err], [0, []])
+    assert.match(out, /^calls: {7}1 live, 2 on record$/m)
+  })
+
   test('doctor finds ports and data in the hands of the running server, and nothing wrong', async () => {
     const { code, json } = await earshot('doctor', '-c', file, '--json')
     const told = json() as { ok: boolean; checks: { check: string; state: string; says: string }[] }
@@ -251,6 +258,7 @@ accounts:\n  - sid: acme\n    keys: [{key: k, token: 0123456789abcdef}]\n    age
 
   test('without the server the commands start the database for themselves, and stop it again', async () => {
     await stop()
+    assert.equal((await earshot('accounts', 'show', 'acme', '-c', file)).code, 0)
     // Of a database server it is known by the last heartbeat that nobody runs on it any more.
     await given?.database.sql.query(`update node set beat_at = beat_at - interval '1 minute'`)
     assert.match((await earshot('calls', 'show', older.id, '-c', file)).out, /completed/)
@@ -377,6 +385,12 @@ test('every command’s help has an example or says how it ends', async () => {
     'calls',
     'calls list',
     'calls show',
+    'accounts',
+    'accounts list',
+    'accounts show',
+    'check',
+    'monitor',
+    'monitor join',
     'callbacks',
     'callbacks list',
     'callbacks replay',

@@ -1,6 +1,7 @@
 /** The operator's commands as flags and help; what does the work is imported when one of them runs. */
 import type { Command } from 'commander'
 import { addKeyCommands } from './access/menu.ts'
+import { addAccountCommands } from './account/menu.ts'
 import type { BackupOptions, RestoreOptions } from './backup.ts'
 import type { Desk } from './desk.ts'
 import { addCallbackCommands } from './callbacks-menu.ts'
@@ -36,7 +37,7 @@ Examples:
   $ earshot calls list --limit 100 --json --full  the newest hundred, for a program
   $ earshot calls show CALL                       one call and its legs`
 
-/** Adds `doctor`, `calls`, `callbacks`, `secrets`, `keys`, `usage`, `balance`, `backup`, `restore` and `migrate`; each says its exit code to `done`. */
+/** Adds `doctor`, `calls`, `accounts`, `callbacks`, `secrets`, `keys`, `usage`, `balance`, `backup`, `restore` and `migrate`; each says its exit code to `done`. */
 export function addOperatorCommands(earshot: Command, desk: Desk, done: (code: number) => void): void {
   const add = (parent: Command, name: string, description: string): Command =>
     parent
@@ -63,6 +64,7 @@ export function addOperatorCommands(earshot: Command, desk: Desk, done: (code: n
     .addHelpText('after', DATABASE_HELP)
     .action(async (id: string, options: RecordOptions & { full: boolean }) => done(await (await records()).callsShow(desk, id, options)))
 
+  addAccountCommands(earshot, add, desk, done)
   addCallbackCommands(earshot, add, desk, done)
   addKeyCommands(earshot, add, desk, done)
   const backups = () => import('./backup.ts')

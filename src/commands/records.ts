@@ -83,7 +83,8 @@ export async function migrate(desk: Desk, options: RecordOptions): Promise<numbe
   })
 }
 
-const EVERY_CALL: Omit<CallQuery, 'statuses' | 'pageSize'> = {
+/** Without a filter, the newest first. */
+export const EVERY_CALL: Omit<CallQuery, 'statuses' | 'pageSize'> = {
   ids: null,
   createdFrom: null,
   createdBefore: null,

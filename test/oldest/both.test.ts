@@ -11,8 +11,11 @@ const read = (path: string): string => readFileSync(join(root, path), 'utf8')
 const ON_ONE: Readonly<Record<string, string>> = {
   'src/store/embedded/server.test.ts': 'it is about the embedded server itself; its binaries are both',
   'src/store/embedded/hold.test.ts': 'it is about the folder of the embedded server',
+  'test/clients.test.ts': 'clients of others by HTTP; what the server keeps of their requests is tested in test/walk.test.ts, on both',
   'test/demo.test.ts': 'the demonstration always brings its own database',
   'src/cli.test.ts': 'commands that open no database, or find the one that they name away',
+  'src/commands/monitor/monitor.test.ts': 'commands that talk to a server by HTTP and open no database',
+  'test/monitor.test.ts': 'a terminal that talks to a server by HTTP; what that server keeps is tested in test/walk.test.ts, on both',
   'test/launcher.test.ts': 'how the process is started, before anything is opened',
 }
 /** How a test comes to a database, by itself or by a whole server. */

@@ -22,7 +22,8 @@ import { columns, type Desk, json, shownBy, timeText } from '../desk.ts'
 import { type RecordOptions, withRecords } from '../opening.ts'
 
 export interface UsageOptions extends RecordOptions {
-  readonly account: string
+  /** Left out: the only one there is. */
+  readonly account?: string
   readonly from?: string
   readonly to?: string
   readonly by: string
@@ -31,7 +32,8 @@ export interface UsageOptions extends RecordOptions {
 }
 
 export interface BalanceOptions extends RecordOptions {
-  readonly account: string
+  /** Left out: the only one there is. */
+  readonly account?: string
 }
 
 export interface BalanceAddOptions extends BalanceOptions {
@@ -182,14 +184,16 @@ function usageQuery(
   return { from: first, to: last, by: GROUPINGS.filter((grouping) => words.includes(grouping)) }
 }
 
-function accountIn(desk: Desk, config: Config, sid: string): AccountConfig | null {
-  const account = config.accounts.find((each) => each.sid === sid)
+function accountIn(desk: Desk, config: Config, sid: string | undefined): AccountConfig | null {
+  const [only, ...others] = config.accounts
+  const account = sid === undefined && others.length === 0 ? only : config.accounts.find((each) => each.sid === sid)
   if (account) return account
-  desk.err(`no account of that name in the configuration; it has ${config.accounts.map((each) => each.sid).join(', ')}`)
+  const wrong = sid === undefined ? 'which account? Write --account SID' : 'no account of that name in the configuration'
+  desk.err(`${wrong}; it has ${config.accounts.map((each) => each.sid).join(', ')}`)
   return null
 }
 
-function plannedIn(desk: Desk, config: Config, sid: string): (AccountConfig & { readonly plan: NonNullable<AccountConfig['plan']> }) | null {
+function plannedIn(desk: Desk, config: Config, sid: string | undefined): (AccountConfig & { readonly plan: NonNullable<AccountConfig['plan']> }) | null {
   const account = accountIn(desk, config, sid)
   if (!account) return null
   if (account.plan !== null) return { ...account, plan: account.plan }

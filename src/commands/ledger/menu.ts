@@ -26,7 +26,7 @@ Examples:
 export function addMoneyCommands(earshot: Command, add: Add, desk: Desk, done: (code: number) => void): void {
   const money = () => import('./ledger.ts')
   add(earshot, 'usage', 'what an account has used: legs, seconds, pulses, amount')
-    .requiredOption('--account <sid>', 'whose')
+    .option('--account <sid>', 'whose (default: the only one there is)')
     .option('--from <day>', 'first day, YYYY-MM-DD (default: 30 days before the last one)')
     .option('--to <day>', 'last day (default: today)')
     .option('--by <what>', 'day, origin, supervisor, between commas', 'day')
@@ -37,10 +37,10 @@ export function addMoneyCommands(earshot: Command, add: Add, desk: Desk, done: (
 
   const balance = earshot.command('balance').description('what an account has, and what is paid in').addHelpText('after', BALANCE_HELP)
   add(balance, 'show', 'the balance, and the last changes by hand')
-    .requiredOption('--account <sid>', 'whose')
+    .option('--account <sid>', 'whose (default: the only one there is)')
     .action(async (options: BalanceOptions) => done(await (await money()).balanceShow(desk, options)))
   add(balance, 'add', 'pay in, or with a minus take away')
-    .requiredOption('--account <sid>', 'whose')
+    .option('--account <sid>', 'whose (default: the only one there is)')
     .requiredOption('--amount <decimal>', 'how much, e.g. 500 or, with an equals sign, =-12.50')
     .requiredOption('--note <text>', 'why')
     .option('--key <text>', 'does it once, however often this is run with the same key')

@@ -1,0 +1,4 @@
+/** `src/control/billing/gate.test.ts` on PostgreSQL 15. */
+import { onOldest } from '../postgres.ts'
+
+await onOldest(() => import('../../src/control/billing/gate.test.ts'))

@@ -1,0 +1,4 @@
+/** `src/http/keys.test.ts` on PostgreSQL 15. */
+import { onOldest } from '../postgres.ts'
+
+await onOldest(() => import('../../src/http/keys.test.ts'))
