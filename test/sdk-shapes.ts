@@ -45,6 +45,7 @@ const whole: Check = (value) => Number.isSafeInteger(value) && Number(value) >= 
 
 const sid = matching(/^[0-9a-z]{32}$/)
 const date = matching(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/)
+const money = matching(/^-?\d+\.\d{3,6}$/)
 const digits = matching(/^\d+$/)
 const address = matching(/^(?:0\d+|\+\d+|client:.+|sip:.+)$/)
 const uri = matching(/^\/v1\/Accounts\//)
@@ -69,7 +70,7 @@ const LEG = {
 export const ACTIVE_PARTY: Shape<Omit<ActiveLeg, 'EndUserNumber'>> = LEG
 export const ACTIVE_MONITOR: Shape<ActiveLeg> = { ...LEG, EndUserNumber: address }
 export const LEG_ANSWER: Shape<LegAnswer> = { ...LEG, StartTime: date }
-export const LEG_RECORD: Shape<LegRecord> = { ...LEG, StartTime: date, EndTime: orNull(date), OnCallDuration: digits }
+export const LEG_RECORD: Shape<LegRecord> = { ...LEG, StartTime: date, EndTime: orNull(date), OnCallDuration: digits, Price: orNull(money) }
 export const CALL: Shape<Call> = {
   Sid: sid,
   ParentCallSid: orNull(sid),
@@ -83,7 +84,7 @@ export const CALL: Shape<Call> = {
   StartTime: date,
   EndTime: orNull(date),
   Duration: orNull(digits),
-  Price: orNull(matching(/^\d+\.\d+$/)),
+  Price: orNull(money),
   Direction: direction,
   AnsweredBy: orNull(text),
   ForwardedFrom: orNull(text),
@@ -96,11 +97,15 @@ const PARTY: Check = (item) =>
     { Leg: (leg) => faults<CallDetails['Legs'][number]['Leg']>({ Id: whole, OnCallDuration: whole }, leg).length === 0 },
     item,
   ).length === 0
-export const DETAILS: Shape<CallDetails> = {
+export const DETAILS: Shape<Omit<CallDetails, 'EndReason'>> = {
   ConversationDuration: whole,
   Leg1Status: orEmpty(status),
   Leg2Status: orEmpty(status),
   Legs: (value) => Array.isArray(value) && value.every(PARTY),
+}
+export const LIMITED_DETAILS: Shape<CallDetails> = {
+  ...DETAILS,
+  EndReason: words('no-rate', 'no-balance', 'day-spend-reached', 'legs-reached', 'leg-starts-reached'),
 }
 export const CALL_WITH_DETAILS: Shape<CallWithDetails> = { ...CALL, Details: (value) => faults(DETAILS, value).length === 0 }
 const METADATA: Shape<CallPage['Metadata']> = { Total: whole, PageSize: whole, FirstPageUri: uri, PrevPageUri: orNull(uri), NextPageUri: orNull(uri) }

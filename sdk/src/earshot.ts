@@ -1,16 +1,16 @@
 /** The package: a client of Earshot's HTTP API, a verifier of its callbacks, and what goes with them. */
-import { type Calls, makeCalls } from './calls.ts'
-import { type Legs, makeLegs } from './legs.ts'
-import { type Health, makeHealth } from './health.ts'
+import { type Calls, makeCalls } from './api/calls.ts'
+import { type Legs, makeLegs } from './api/legs.ts'
+import { type Health, makeHealth } from './api/health.ts'
 import { type EarshotOptions, makeRequest, type RequestOptions } from './request.ts'
 
-export type { Calls } from './calls.ts'
+export type { Calls } from './api/calls.ts'
 export { type CallbackRefusal, type CallbackVerdict, type IncomingCallback, verifyCallback } from './callback.ts'
 export { formatDate, parseDate } from './dates.ts'
 export { EarshotError, type EarshotErrorCode, type RefusalCode, type TransportCode } from './errors.ts'
-export type { Health } from './health.ts'
+export type { Health } from './api/health.ts'
 export { LEG_VERBS, type LegCan, legCan, type LegObstacle, type LegVerb } from './leg-can.ts'
-export type { Legs, SupervisorParameters } from './legs.ts'
+export type { Legs, SupervisorParameters } from './api/legs.ts'
 export type { EarshotOptions, RequestOptions } from './request.ts'
 export type * from './resources.ts'
 

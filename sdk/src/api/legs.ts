@@ -1,8 +1,8 @@
 /** Legs of a live call: a supervisor joins, changes how, leaves; anybody is hung up. */
-import { EarshotError } from './errors.ts'
-import type { Request, RequestOptions } from './request.ts'
-import type { LegAnswer, Mode, MonitorParameters } from './resources.ts'
-import { sidPath } from './sids.ts'
+import { EarshotError } from '../errors.ts'
+import type { Request, RequestOptions } from '../request.ts'
+import type { LegAnswer, Mode, MonitorParameters } from '../resources.ts'
+import { sidPath } from '../sids.ts'
 
 /** A supervisor's address and terms; the mode is in the method's name. */
 export type SupervisorParameters = Omit<MonitorParameters, 'Action'>

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { refused, type Scripted, scriptedFetch } from '../../test/scripted-fetch.ts'
-import { makeEarshot } from './earshot.ts'
+import { refused, type Scripted, scriptedFetch } from '../../../test/scripted-fetch.ts'
+import { makeEarshot } from '../earshot.ts'
 
 function rig(...script: readonly Scripted[]) {
   const { fetch, asked } = scriptedFetch(...script)

@@ -1,7 +1,7 @@
 /** Calls: make one, look at one, walk through many. */
-import { listed, type Request, type RequestOptions, unexpectedAnswer } from './request.ts'
-import type { ActiveLeg, Call, CallFilter, CallPage, CallWithDetails, ConnectParameters, LegRecord, Range } from './resources.ts'
-import { sidPath } from './sids.ts'
+import { listed, type Request, type RequestOptions, unexpectedAnswer } from '../request.ts'
+import type { ActiveLeg, Call, CallFilter, CallPage, CallWithDetails, ConnectParameters, LegRecord, Range } from '../resources.ts'
+import { sidPath } from '../sids.ts'
 
 export interface Calls {
   /**
