@@ -9,12 +9,12 @@ import { EarshotError, type EventOptions, type LiveEvent, makeEarshot } from '..
 function stream(pieces: readonly (string | Uint8Array)[], end: 'ends' | 'breaks' | 'silent' = 'ends', onLeft: () => void = () => {}): Scripted {
   const left = [...pieces]
   const body = new ReadableStream<Uint8Array>({
-    pull(controller) {
+    async pull(controller) {
       const next = left.shift()
       if (next !== undefined) controller.enqueue(typeof next === 'string' ? new TextEncoder().encode(next) : next)
       else if (end === 'ends') controller.close()
       else if (end === 'breaks') controller.error(new TypeError('terminated'))
-      else return new Promise(() => {})
+      else await new Promise(() => {})
     },
     cancel: onLeft,
   })
@@ -89,7 +89,12 @@ test('the server says how long to wait before coming back, within limits', async
 })
 
 test('once it has begun it comes back for as long as it takes, ever more slowly', async () => {
-  const away: readonly Scripted[] = ['lost', { status: 502 }, refused(503, 'Service Unavailable'), ...Array.from({ length: 7 }, () => 'lost' as const)]
+  const away: readonly Scripted[] = [
+    'lost',
+    { status: 502 },
+    refused(503, 'Service Unavailable'),
+    ...Array.from({ length: 7 }, () => 'lost' as const),
+  ]
   const rigged = rig([stream([SNAPSHOT]), ...away, stream([leg('s-1', 'l')]), stream([leg('s-2', 'l')])], 1)
   assert.deepEqual(idsOf((await some(rigged, 3)).events), ['s-0', 's-1', 's-2'])
   assert.deepEqual(rigged.waits, [2000, 2000, 2000, 2000, 2000, 2000, 4000, 8000, 15_000, 15_000, 15_000, 2000])
@@ -135,7 +140,9 @@ test('whoever leaves the loop closes the connection', async () => {
   assert.equal(hasLeft, true)
 })
 
-test('a signal ends the loop without an error: before, while it opens, waits for an event, holds one, or waits to come back', { timeout: 10_000 }, async () => {
+test('a signal ends the loop without an error: before, while it opens, waits for an event, holds one, or waits to come back', {
+  timeout: 10_000,
+}, async () => {
   assert.deepEqual(await some(rig([]), 1, { signal: AbortSignal.abort() }), { events: [], error: null })
   assert.deepEqual(await some(rig(['silent']), 1, { signal: AbortSignal.timeout(10) }), { events: [], error: null })
 

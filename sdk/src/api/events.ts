@@ -108,8 +108,8 @@ async function* follow({ open, sleep, random }: Transport, options: EventOptions
     const headers = { accept: 'text/event-stream', ...(lastId === null ? {} : { 'last-event-id': lastId }) }
     // At first as any request; later one try at a time, for as long as it takes.
     const opening: Opening = { path: '/Events', query, headers, ...(failures === null ? {} : { retries: 0 }) }
-    const isFirst = failures === null
-    const opened = await open(opening, options).catch((error: unknown) => obstacleOf(error, isFirst, signal))
+    const isFirst: boolean = failures === null
+    const opened: Response | EarshotError = await open(opening, options).catch((error: unknown) => obstacleOf(error, isFirst, signal))
     failures = opened instanceof EarshotError ? (failures ?? 0) + 1 : 0
     const backoffMs = opened instanceof EarshotError ? backoff(opened, failures, random()) : 0
     if (!(opened instanceof EarshotError))

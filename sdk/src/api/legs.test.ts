@@ -33,6 +33,17 @@ test('[C20] [C21] a change of mode and a hang-up are PUTs on the leg, whose answ
   )
 })
 
+test('a reason goes along with a mode, and never with a hang-up', async () => {
+  const { legs, asked } = rig({ body: { Leg: {} } }, { body: { Leg: {} } }, { body: { legs: {} } })
+  await legs.whisper('c', { PhoneNumber: 'client:boss', ReasonCode: 'qa/7' })
+  await legs.changeMode('c', 'l', 'barge', { ReasonCode: 'complaint' })
+  await legs.hangUp('c', 'l')
+  assert.deepEqual(
+    asked.map(({ body }) => body),
+    [{ PhoneNumber: 'client:boss', ReasonCode: 'qa/7', Action: 'whisper' }, { Action: 'barge', ReasonCode: 'complaint' }, { Action: 'hangup' }],
+  )
+})
+
 for (const [what, gone] of [
   ['leg', LEG_GONE],
   ['call', CALL_GONE],
