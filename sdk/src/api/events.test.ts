@@ -146,6 +146,11 @@ test('a signal ends the loop without an error: before, while it opens, waits for
   assert.deepEqual(await some(rig([]), 1, { signal: AbortSignal.abort() }), { events: [], error: null })
   assert.deepEqual(await some(rig(['silent']), 1, { signal: AbortSignal.timeout(10) }), { events: [], error: null })
 
+  // Whoever brings a `fetch` of their own may have one that does not mind signals.
+  const deaf = rig([stream([SNAPSHOT], 'silent')])
+  assert.deepEqual(idsOf((await some(deaf, 9, { signal: AbortSignal.timeout(20) })).events), ['s-0'])
+  assert.deepEqual(deaf.waits, [])
+
   const holding = new AbortController()
   const rigged = rig([stream([SNAPSHOT + SNAPSHOT])])
   let count = 0

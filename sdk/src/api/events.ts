@@ -113,7 +113,7 @@ async function* follow({ open, sleep, random }: Transport, options: EventOptions
     failures = opened instanceof EarshotError ? (failures ?? 0) + 1 : 0
     const backoffMs = opened instanceof EarshotError ? backoff(opened, failures, random()) : 0
     if (!(opened instanceof EarshotError))
-      for await (const read of messagesOf(opened, silenceMs)) {
+      for await (const read of messagesOf(opened, silenceMs, signal)) {
         if (read.kind === 'retry') retryMs = Math.min(LONGEST_RETRY_MS, Math.max(SHORTEST_RETRY_MS, read.ms))
         else {
           const event = eventOf(read.message)
@@ -142,7 +142,7 @@ const backoff = (error: EarshotError, failures: number, chance: number): number 
 type Read = { readonly kind: 'message'; readonly message: SseMessage } | { readonly kind: 'retry'; readonly ms: number }
 
 /** Until the connection ends, breaks off or falls silent, which are all the same. Whoever leaves closes it. @throws {EarshotError} unexpected-answer */
-async function* messagesOf(response: Response, silenceMs: number): AsyncGenerator<Read> {
+async function* messagesOf(response: Response, silenceMs: number, signal: AbortSignal | undefined): AsyncGenerator<Read> {
   const isStream = response.headers.get('content-type')?.startsWith('text/event-stream') ?? false
   if (!isStream || response.body === null) {
     void response.body?.cancel().catch(() => {})
@@ -152,7 +152,7 @@ async function* messagesOf(response: Response, silenceMs: number): AsyncGenerato
   let state = SSE_START
   try {
     for (;;) {
-      const bytes = await within(silenceMs, reader.read()).catch(() => null)
+      const bytes = await within(silenceMs, signal, reader.read()).catch(() => null)
       if (bytes === null || bytes.done) return
       const step = sseAfter(state, decoder.decode(bytes.value, { stream: true }))
       if (step.kind === 'too-long') throw unexpectedAnswer(response.status)
@@ -165,13 +165,19 @@ async function* messagesOf(response: Response, silenceMs: number): AsyncGenerato
   }
 }
 
-/** Null when it takes longer. */
-async function within<T>(ms: number, promise: Promise<T>): Promise<T | null> {
-  let timer: ReturnType<typeof setTimeout> | undefined
+/** Null when it takes longer, or when the signal aborts, whether or not what is waited for minds the signal itself. */
+async function within<T>(ms: number, signal: AbortSignal | undefined, promise: Promise<T>): Promise<T | null> {
+  let giveUp = (): void => {}
   const late = new Promise<null>((resolve) => {
-    timer = setTimeout(() => resolve(null), ms)
+    giveUp = () => resolve(null)
   })
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer))
+  const timer = setTimeout(giveUp, ms)
+  signal?.addEventListener('abort', giveUp, { once: true })
+  if (signal?.aborted) giveUp()
+  return Promise.race([promise, late]).finally(() => {
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', giveUp)
+  })
 }
 
 /** Null for what this version does not know. @throws {EarshotError} unexpected-answer */
