@@ -3,7 +3,7 @@
 export interface ScriptedAnswer {
   readonly status?: number
   readonly headers?: Readonly<Record<string, string>>
-  /** Text as it is; anything else as JSON. */
+  /** Text and streams as they are; anything else as JSON. */
   readonly body?: unknown
 }
 
@@ -34,7 +34,7 @@ export function scriptedFetch(...script: readonly Scripted[]): ScriptedFetch {
     if (answer === 'lost') throw new TypeError('fetch failed')
     if (answer === 'silent') return await new Promise<never>((_, reject) => init.signal?.addEventListener('abort', () => reject(init.signal?.reason)))
     const { status = 200, headers = {}, body: content = {} } = answer
-    return new Response(typeof content === 'string' ? content : JSON.stringify(content), { status, headers })
+    return new Response(typeof content === 'string' || content instanceof ReadableStream ? content : JSON.stringify(content), { status, headers })
   }
   return { fetch: go, asked }
 }

@@ -19,6 +19,10 @@ import { KEY, openTestReceiver, openTestServer, SECRET, type TestReceiver, type 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const TSC = join(root, 'node_modules/typescript/bin/tsc')
 const CUSTOMER = '+919876543210'
+const NODES = [
+  ['this Node', process.execPath],
+  ['the Node of the path', 'node'],
+] as const
 /** No example takes longer. */
 const LIMIT_MS = 30_000
 
@@ -283,6 +287,28 @@ describe('packed, and installed where there is nothing else', () => {
     assert.match(late.output(), /client:priya is not in a call/)
   })
 
+  for (const [what, node] of NODES) {
+    test(`follow: who joins, changes and leaves is printed as it happens, under ${what}`, async () => {
+      const program = run('follow.js', [], {}, node)
+      try {
+        await eventually('it follows', () => program.output().includes('0 live calls'))
+        const sid = await talking()
+        const leg = await earshot.legs.listen(sid, { PhoneNumber: 'client:boss' })
+        await eventually('the supervisor listens', () => hears(boss, 440))
+        await earshot.legs.changeMode(sid, leg.Sid, 'whisper')
+        await end(sid)
+        const steps = [/client:priya ringing/, /client:priya answered/, /client:boss ringing/, /client:boss answered/]
+        const whispers = /client:priya hears client:boss, 09876543210|client:priya hears 09876543210, client:boss/
+        for (const line of [...steps, whispers, /client:boss whisper/, /completed/])
+          await eventually(`${line}: ${program.output()}`, () => line.test(program.output()))
+        program.child.kill('SIGINT')
+        assert.equal(await program.ended, 0, program.output())
+      } finally {
+        program.child.kill('SIGKILL')
+      }
+    })
+  }
+
   test('hang-up: the call ends for everybody; a second time it says that it was over', async () => {
     const sid = await talking()
     for (const said of ['hung up', 'the call is over already']) {
@@ -294,10 +320,7 @@ describe('packed, and installed where there is nothing else', () => {
     assert.deepEqual([await refused.ended, refused.output().trim()], [1, 'unauthorized: Authentication failed'])
   })
 
-  for (const [what, node] of [
-    ['this Node', process.execPath],
-    ['the Node of the path', 'node'],
-  ] as const) {
+  for (const [what, node] of NODES) {
     test(`list-today: every call of today has its line, under ${what}`, async () => {
       const { Sid } = await earshot.calls.connect({ From: 'client:priya', To: CUSTOMER })
       const program = run('list-today.js', [], {}, node)

@@ -57,6 +57,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'commands/evidence': ['domain', 'sounds/recordings.ts', 'commands', 'contract', 'store', 'config.ts', 'config-schema.ts', 'mask.ts', 'chance.ts'],
   metrics: ['domain', 'engine/native/media-plane.ts', 'store/outbox/log.ts'],
   sdk: [],
+  'sdk/api': ['sdk'],
 }
 /** Rooms without clock, chance, socket, environment and log, and those inside them. */
 export const PURE_ROOMS = ['domain', 'contract', 'sip', 'media']
@@ -184,7 +185,7 @@ const inSource = (file: { readonly path: string }): boolean => file.path.startsW
 
 /** `src/engine/native/call.ts` → `engine/native`, the innermost room that the table knows; null outside of all source. */
 function roomOf(path: string): string | null {
-  if (path.startsWith(SDK_SOURCE)) return 'sdk'
+  if (path.startsWith(SDK_SOURCE)) return roomOf(`src/sdk/${path.slice(SDK_SOURCE.length)}`)
   const [top, ...rest] = path.split('/')
   if (top !== 'src') return null
   const folders = rest.slice(0, -1)
@@ -240,7 +241,7 @@ function roomSizes(code: readonly CodeFile[]): readonly Complaint[] {
   )
   return [...folders].flatMap(([folder, members]) => {
     if (GROWING_FOLDERS.has(folder)) return []
-    const isRoom = folder === 'src' || `${folder}/` === SDK_SOURCE || folder.replace('src/', '') in ROOMS
+    const isRoom = folder === 'src' || folder.replace(/^sdk\/src/, 'sdk').replace(/^src\//, '') in ROOMS
     if (!isRoom) return [`${folder}: not a room; add it to the table in ARCHITECTURE.md and test/tidy.ts first`]
     return members.length > MAX_ROOM_FILES ? [`${folder}: ${members.length} files, at most ${MAX_ROOM_FILES}`] : []
   })
@@ -297,7 +298,7 @@ function wrongDirection(room: string, path: string): string | null {
 
 function wrongPackage(room: string, name: string): string | null {
   if (PURE_ROOMS.includes(houseOf(room)) && name.startsWith('node:')) return `${name} in a pure room`
-  if (room === 'sdk' && name.startsWith('node:')) return `${name}: the SDK runs in browsers and workers too`
+  if (houseOf(room) === 'sdk' && name.startsWith('node:')) return `${name}: the SDK runs in browsers and workers too`
   return BARE_ROOMS.includes(houseOf(room)) ? `${name}: this room needs no packages` : null
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { domainError, httpError, type HttpErrorCode } from '../../src/contract/errors.ts'
-import { DOMAIN_ERRORS, DomainError } from '../../src/domain/errors.ts'
+import { DOMAIN_ERRORS, DomainError, type DomainErrorCode } from '../../src/domain/errors.ts'
 import { type RefusalCode, refusal } from './errors.ts'
 
 /** Refusals of the server's that this client calls otherwise: to whoever asks they are one thing. Every other has its own code, by its own name. */
@@ -49,6 +49,20 @@ test('a missing right is named when the server names it', () => {
   )
 })
 
+const CAPS: readonly (readonly [DomainErrorCode, string, number | null])[] = [
+  ['day-spend-reached', '500.00', null],
+  ['legs-reached', '4', null],
+  ['leg-starts-reached', '60/17', 17],
+  ['leg-starts-reached', '60/soon', null],
+]
+for (const [code, detail, waitS] of CAPS) {
+  test(`[C10] ${code} with ${detail} says ${waitS === null ? 'nothing of a wait' : `that ${waitS} s have to be waited`}`, () => {
+    const { status, message } = domainError(new DomainError(code, detail))
+    const failure = refusal(status, message, null)
+    assert.deepEqual([failure.code, failure.parameter, failure.retryAfterS], [code, null, waitS])
+  })
+}
+
 const OTHERS: readonly (readonly [number, string | null, RefusalCode])[] = [
   [403, 'Your account is not yet KYC compliant', 'forbidden'],
   [404, null, 'not-found'],
@@ -56,6 +70,9 @@ const OTHERS: readonly (readonly [number, string | null, RefusalCode])[] = [
   [409, 'Key cannot be rotated', 'conflict'],
   [403, 'Invalid Parameter: To is missing or invalid', 'forbidden'],
   [402, null, 'refused'],
+  [403, 'Call cannot be made: your account may have 4; no, 5 legs at the same time; try again when calls have ended', 'forbidden'],
+  [404, 'Call cannot be made: your account may spend 5 a day; try again tomorrow', 'not-found'],
+  [416, null, 'range-not-satisfiable'],
   [418, 'toString', 'refused'],
   [400, 'constructor', 'bad-request'],
   [400, 'Invalid Parameters', 'bad-request'],

@@ -14,19 +14,34 @@ export type RefusalCode =
   | 'destination-not-allowed'
   | 'too-many-monitors'
   | 'too-many-legs'
+  | 'notice-missing'
+  | 'no-rate'
+  | 'no-balance'
+  | 'day-spend-reached'
+  | 'legs-reached'
+  | 'leg-starts-reached'
+  | 'too-many-keys'
   | 'forbidden'
   | 'call-not-in-progress'
   | 'leg-not-found'
   | 'call-not-found'
   | 'recording-not-found'
+  | 'key-not-found'
+  | 'callback-not-found'
+  | 'no-plan'
   | 'not-found'
   | 'method-not-allowed'
   | 'request-timeout'
   | 'idempotency-mismatch'
+  | 'key-not-active'
+  | 'key-configured'
+  | 'callback-not-parked'
+  | 'secret-configured'
   | 'conflict'
   | 'too-large'
   | 'uri-too-long'
   | 'unsupported-media-type'
+  | 'range-not-satisfiable'
   | 'too-many-requests'
   | 'headers-too-large'
   | 'refused'
@@ -46,7 +61,7 @@ export interface Failure {
   readonly message: string
   /** For `invalid-parameter` its name, e.g. `PhoneNumber`; for `right-missing` the right's, when the server names it; else null. */
   readonly parameter: string | null
-  /** Seconds to wait, if the server said so. */
+  /** Seconds to wait, if the server said so, in a header or for `leg-starts-reached` in its sentence. */
   readonly retryAfterS: number | null
   /** What the runtime's fetch threw, if it did. */
   readonly cause?: unknown
@@ -96,7 +111,18 @@ const SENTENCES: Readonly<Record<string, RefusalCode>> = {
   'Call cannot be made: your account may not dial this destination': 'destination-not-allowed',
   'Leg cannot be created: the call already has as many monitor legs as your account allows': 'too-many-monitors',
   'Leg cannot be created: the call already has as many legs as are allowed': 'too-many-legs',
+  'Leg cannot be created: your account has no notice policy, which says whether the parties hear a tone while somebody listens': 'notice-missing',
+  'Call cannot be made: your rate plan has no rate for this destination': 'no-rate',
+  'Call cannot be made: your balance is used up or does not cover it; top it up and try again': 'no-balance',
+  'Your account has no rate plan': 'no-plan',
   'Idempotency-Key was already used with another request': 'idempotency-mismatch',
+  'Given KeySid does not exist. Please check the KeySid passed': 'key-not-found',
+  'Key cannot be rotated: it has expired or was revoked': 'key-not-active',
+  'Key cannot be changed here: it is kept in the configuration of the server': 'key-configured',
+  'Key cannot be created: your account already has as many active keys as are allowed': 'too-many-keys',
+  'Given callbackSID does not exist. Please check the callbackSID passed': 'callback-not-found',
+  'Callback cannot be replayed: only a parked one can': 'callback-not-parked',
+  'Callback secret cannot be rotated: the configuration of the server names it': 'secret-configured',
 }
 
 const STATUSES: Readonly<Record<number, RefusalCode>> = {
@@ -110,6 +136,7 @@ const STATUSES: Readonly<Record<number, RefusalCode>> = {
   413: 'too-large',
   414: 'uri-too-long',
   415: 'unsupported-media-type',
+  416: 'range-not-satisfiable',
   429: 'too-many-requests',
   431: 'headers-too-large',
   502: 'unavailable',
@@ -123,12 +150,23 @@ const NAMING: readonly (readonly [RegExp, number, RefusalCode])[] = [
   [/^Your API key does not have the right to do this(?:: (\S+))?$/, 403, 'right-missing'],
 ]
 
+/** Sentences that hold a cap of the account, which is for people, and perhaps the seconds to wait. */
+const CAPS: readonly (readonly [RegExp, RefusalCode])[] = [
+  [/^Call cannot be made: your account may spend [^;]+ a day; try again tomorrow$/, 'day-spend-reached'],
+  [/^Call cannot be made: your account may have [^;]+ legs at the same time; try again when calls have ended$/, 'legs-reached'],
+  [/^Call cannot be made: your account may dial [^;]+ legs a minute; try again in (?:(\d{1,9})|[^;]+) s$/, 'leg-starts-reached'],
+]
+
 /** What a refusal means. @param message The envelope's sentence; null when the answer has no envelope, as a proxy's has none. */
 export function refusal(status: number, message: string | null, retryAfterS: number | null): Failure {
   const known = { status, message: message ?? `HTTP ${status}`, retryAfterS }
   for (const [pattern, of, code] of NAMING) {
     const match = of === status ? pattern.exec(known.message) : null
     if (match) return { ...known, code, parameter: match[1] ?? null }
+  }
+  for (const [pattern, code] of CAPS) {
+    const match = status === 403 ? pattern.exec(known.message) : null
+    if (match) return { ...known, code, parameter: null, retryAfterS: match[1] === undefined ? retryAfterS : Number(match[1]) }
   }
   const sentence = Object.hasOwn(SENTENCES, known.message) ? SENTENCES[known.message] : undefined
   return { ...known, code: sentence ?? STATUSES[status] ?? (status >= 500 ? 'internal' : 'refused'), parameter: null }

@@ -1,8 +1,9 @@
 /**
  * The one way to the server: authentication, time-outs, repeats, errors.
  *
- * A GET or PUT may always be repeated, since twice is the same as once. A POST carries an `Idempotency-Key`, made once for all
- * of its tries, by which the server dials once however often it is asked.
+ * A GET, PUT or DELETE may always be repeated, since twice is the same as once. A POST carries an `Idempotency-Key`, made once for
+ * all of its tries, by which the server dials once however often it is asked; where the server keeps no such note, a POST is repeated
+ * only after a plain no.
  */
 import { EarshotError, type Failure, refusal } from './errors.ts'
 import { hasUnknownFate, retryAfterIn, waitAfter } from './retry.ts'
@@ -37,40 +38,88 @@ export interface RequestOptions {
 }
 
 export interface Asked {
-  readonly method: 'GET' | 'POST' | 'PUT'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   /** Below the account, without `.json`, each part encoded. */
   readonly path: string
   readonly query?: string
   readonly fields?: object
   /** The member of the answer that is wanted; null is all of it. */
   readonly member: string | null
+  /** True: doing it twice is not the same as once, and the server keeps no note of keys. It is not sent again while it may have been done. */
+  readonly onlyOnce?: true
 }
 
 /** Sends, repeats if that may help, and answers with what is wanted of the answer. @throws {EarshotError} */
 export type Request = (asked: Asked, options?: RequestOptions) => Promise<unknown>
 
+/** A GET whose answer is no resource. */
+export interface Opening {
+  /** As in `Asked`. */
+  readonly path: string
+  readonly query?: string
+  readonly headers?: Readonly<Record<string, string>>
+  /** Tries after the first; default the client's. */
+  readonly retries?: number
+}
+
+/**
+ * As `Request`, but answers with a success as soon as its headers have come: its body is the caller's to read, for as long as that
+ * takes, and `timeoutMs` is for the headers alone. The signal ends the body too. @throws {EarshotError}
+ */
+export type Open = (opening: Opening, options?: RequestOptions) => Promise<Response>
+
+export interface Transport {
+  readonly request: Request
+  readonly open: Open
+  /** As the options have them. */
+  readonly sleep: (ms: number, signal: AbortSignal | undefined) => Promise<void>
+  readonly random: () => number
+}
+
 const TIMEOUT_MS = 10_000
 const RETRIES = 3
 
 /** @throws {TypeError} when the options cannot be right. */
-export function makeRequest(options: EarshotOptions): Request {
+export function makeTransport(options: EarshotOptions): Transport {
   const send = sender(options)
-  const retries = options.retries ?? RETRIES
-  const [sleep, random] = [options.sleep ?? wait, options.random ?? Math.random]
-  return async (asked, once = {}) => {
-    if (once.signal?.aborted) throw new EarshotError(givenUp(once.signal.reason), { attempts: 0, maybeDone: false })
-    const key = asked.method === 'POST' ? (once.idempotencyKey ?? newKey()) : null
-    let maybeDone = false
-    for (let attempt = 1; ; attempt++) {
-      const outcome = await send(asked, key, once)
-      if (outcome.kind === 'answered') return outcome.member
-      maybeDone ||= hasUnknownFate(outcome.failure)
-      const waitMs = attempt > retries ? null : waitAfter(outcome.failure, attempt, random())
-      if (waitMs === null) throw new EarshotError(outcome.failure, { attempts: attempt, maybeDone })
-      await sleep(waitMs, once.signal).catch((cause: unknown) => {
-        throw new EarshotError(givenUp(cause), { attempts: attempt, maybeDone })
-      })
-    }
+  const terms: Terms = { retries: options.retries ?? RETRIES, sleep: options.sleep ?? wait, random: options.random ?? Math.random }
+  return {
+    request: async (asked, once = {}) => {
+      const key = asked.method === 'POST' ? (once.idempotencyKey ?? newKey()) : null
+      return repeated(() => sentFor(asked, key, once), { ...terms, isOnlyOnce: asked.onlyOnce ?? false, signal: once.signal })
+    },
+    open: async ({ headers = {}, retries = terms.retries, ...asked }, once = {}) =>
+      repeated(() => send({ ...asked, method: 'GET' }, headers, once, openedOf), { ...terms, retries, isOnlyOnce: false, signal: once.signal }),
+    sleep: terms.sleep,
+    random: terms.random,
+  }
+
+  function sentFor(asked: Asked, key: string | null, once: RequestOptions): Promise<Outcome<unknown>> {
+    return send(asked, key === null ? {} : { 'idempotency-key': key }, once, async (response) => outcomeOf(response, await response.text(), asked.member))
+  }
+}
+
+interface Terms extends Pick<Transport, 'sleep' | 'random'> {
+  readonly retries: number
+}
+
+/** Tries until there is an answer, or no further try would help. @throws {EarshotError} */
+async function repeated<T>(
+  attemptOne: () => Promise<Outcome<T>>,
+  { retries, sleep, random, isOnlyOnce, signal }: Terms & { readonly isOnlyOnce: boolean; readonly signal: AbortSignal | undefined },
+): Promise<T> {
+  if (signal?.aborted) throw new EarshotError(givenUp(signal.reason), { attempts: 0, maybeDone: false })
+  let maybeDone = false
+  for (let attempt = 1; ; attempt++) {
+    const outcome = await attemptOne()
+    if (outcome.kind === 'answered') return outcome.value
+    maybeDone ||= hasUnknownFate(outcome.failure)
+    const isLast = attempt > retries || (isOnlyOnce && maybeDone)
+    const waitMs = isLast ? null : waitAfter(outcome.failure, attempt, random())
+    if (waitMs === null) throw new EarshotError(outcome.failure, { attempts: attempt, maybeDone })
+    await sleep(waitMs, signal).catch((cause: unknown) => {
+      throw new EarshotError(givenUp(cause), { attempts: attempt, maybeDone })
+    })
   }
 }
 
@@ -82,24 +131,27 @@ export function serverUrl(text: string): string {
   return `${url.origin}${url.pathname.replace(/\/+$/, '')}`
 }
 
-type Outcome = { readonly kind: 'answered'; readonly member: unknown } | { readonly kind: 'failed'; readonly failure: Failure }
+type Outcome<T> = { readonly kind: 'answered'; readonly value: T } | { readonly kind: 'failed'; readonly failure: Failure }
+
+type Sent = Pick<Asked, 'method' | 'path' | 'query' | 'fields'>
+type Send = <T>(
+  asked: Sent,
+  more: Readonly<Record<string, string>>,
+  once: RequestOptions,
+  read: (response: Response) => Promise<Outcome<T>>,
+) => Promise<Outcome<T>>
 
 /** One try. */
-function sender(options: EarshotOptions): (asked: Asked, key: string | null, once: RequestOptions) => Promise<Outcome> {
+function sender(options: EarshotOptions): Send {
   const { account, key: user, token } = options
   if (account === '' || user === '' || token === '') throw new TypeError('account, key and token must not be empty')
   if (user.includes(':')) throw new TypeError('key must not hold a colon')
   const base = `${serverUrl(options.url)}/v1/Accounts/${encodeURIComponent(account)}`
   const authorization = `Basic ${base64(`${user}:${token}`)}`
-  return async ({ method, path, query = '', fields, member }, idempotencyKey, once) => {
-    const headers = {
-      authorization,
-      ...(fields ? { 'content-type': 'application/json' } : {}),
-      ...(idempotencyKey === null ? {} : { 'idempotency-key': idempotencyKey }),
-    }
+  return ({ method, path, query = '', fields }, more, once, read) => {
+    const headers = { ...more, authorization, ...(fields ? { 'content-type': 'application/json' } : {}) }
     const init = { method, headers, ...(fields ? { body: JSON.stringify(fields) } : {}) }
-    const exchanged = await exchange(options, `${base}${path}.json${query === '' ? '' : `?${query}`}`, init, once)
-    return exchanged.kind === 'failed' ? exchanged : outcomeOf(exchanged.response, exchanged.text, member)
+    return exchange(options, { url: `${base}${path}.json${query === '' ? '' : `?${query}`}`, init }, once, read)
   }
 }
 
@@ -109,38 +161,52 @@ export async function askPlain(
   path: string,
   once: RequestOptions,
 ): Promise<{ readonly status: number; readonly text: string }> {
-  const exchanged = await exchange(options, `${serverUrl(options.url)}${path}`, { method: 'GET' }, once)
-  if (exchanged.kind === 'failed') throw new EarshotError(exchanged.failure, { attempts: 1, maybeDone: false })
-  return { status: exchanged.response.status, text: exchanged.text }
+  const asked = { url: `${serverUrl(options.url)}${path}`, init: { method: 'GET' } }
+  const outcome = await exchange(options, asked, once, async (response) => ({
+    kind: 'answered',
+    value: { status: response.status, text: await response.text() },
+  }))
+  if (outcome.kind === 'failed') throw new EarshotError(outcome.failure, { attempts: 1, maybeDone: false })
+  return outcome.value
 }
 
-type Exchanged =
-  | { readonly kind: 'came'; readonly response: Response; readonly text: string }
-  | { readonly kind: 'failed'; readonly failure: Failure }
-
-/** A request and its whole answer, in time or not at all. */
-async function exchange({ fetch: given, timeoutMs }: EarshotOptions, url: string, init: RequestInit, once: RequestOptions): Promise<Exchanged> {
-  const deadline = AbortSignal.timeout(once.timeoutMs ?? timeoutMs ?? TIMEOUT_MS)
-  const signal = once.signal ? AbortSignal.any([once.signal, deadline]) : deadline
+/** A request and what is read of its answer, in time or not at all. */
+async function exchange<T>(
+  { fetch: given, timeoutMs }: EarshotOptions,
+  { url, init }: { readonly url: string; readonly init: RequestInit },
+  once: RequestOptions,
+  read: (response: Response) => Promise<Outcome<T>>,
+): Promise<Outcome<T>> {
+  // Not `AbortSignal.timeout`, which cannot be taken back: a body that is read later must outlive it.
+  const deadline = new AbortController()
+  const timer = setTimeout(() => deadline.abort(new DOMException('no answer in time', 'TimeoutError')), once.timeoutMs ?? timeoutMs ?? TIMEOUT_MS)
+  const signal = once.signal ? AbortSignal.any([once.signal, deadline.signal]) : deadline.signal
   try {
     // A redirect would carry the token, or turn a POST into a GET: it is an answer like any other, and a wrong one.
-    const response = await (given ?? fetch)(url, { ...init, signal, redirect: 'manual' })
-    return { kind: 'came', response, text: await response.text() }
+    return await read(await (given ?? fetch)(url, { ...init, signal, redirect: 'manual' }))
   } catch (cause) {
-    return { kind: 'failed', failure: brokenOff(cause, once.signal, deadline) }
+    return { kind: 'failed', failure: brokenOff(cause, once.signal, deadline.signal) }
+  } finally {
+    clearTimeout(timer)
   }
 }
 
-function outcomeOf(response: Response, text: string, member: string | null): Outcome {
+/** A success as it stands; of a refusal what it says. */
+const openedOf = async (response: Response): Promise<Outcome<Response>> =>
+  response.ok ? { kind: 'answered', value: response } : { kind: 'failed', failure: failureOf(response, parsed(await response.text())) }
+
+function outcomeOf(response: Response, text: string, member: string | null): Outcome<unknown> {
   const content = parsed(text)
-  if (response.ok) {
-    const wanted = member === null ? content : memberOf(content, member)
-    return wanted === undefined || wanted === null ? { kind: 'failed', failure: unexpected(response.status) } : { kind: 'answered', member: wanted }
-  }
-  if (response.status < 400) return { kind: 'failed', failure: unexpected(response.status) }
+  if (!response.ok) return { kind: 'failed', failure: failureOf(response, content) }
+  const wanted = member === null ? content : memberOf(content, member)
+  return wanted === undefined || wanted === null ? { kind: 'failed', failure: unexpected(response.status) } : { kind: 'answered', value: wanted }
+}
+
+function failureOf(response: Response, content: unknown): Failure {
+  if (response.status < 400) return unexpected(response.status)
   const message = memberOf(memberOf(content, 'RestException'), 'Message')
   const retryAfterS = retryAfterIn(response.headers.get('retry-after'), Date.now())
-  return { kind: 'failed', failure: refusal(response.status, typeof message === 'string' ? message : null, retryAfterS) }
+  return refusal(response.status, typeof message === 'string' ? message : null, retryAfterS)
 }
 
 /** Something answered that is not this API. */

@@ -15,6 +15,9 @@ export type EndStatus = 'completed' | 'busy' | 'no-answer' | 'failed' | 'cancele
 /** `in-progress` from creation, which does not mean answered. */
 export type Status = 'in-progress' | EndStatus
 
+/** What an account runs into: its rates, its balance, what it may spend in a day, its legs at a time, and those it may dial in a minute. */
+export type EndReason = 'no-rate' | 'no-balance' | 'day-spend-reached' | 'legs-reached' | 'leg-starts-reached'
+
 export type Direction = 'inbound' | 'outbound-api'
 
 /** `terminal` comes exactly once per leg however it ended, `answered` when somebody picks up. */
@@ -55,6 +58,8 @@ export interface LegRecord extends Leg {
   readonly EndTime: string | null
   /** Whole seconds from answer to end, as text; `0` when never answered. */
   readonly OnCallDuration: string
+  /** A decimal as text; null while it lives, and without a rate plan. */
+  readonly Price: string | null
 }
 
 export interface Call {
@@ -73,13 +78,14 @@ export interface Call {
   readonly EndTime: string | null
   /** Whole seconds from the first answer to the end, as text; null while the call lives. */
   readonly Duration: string | null
-  /** A decimal as text; null until the call is rated. */
+  /** What its legs cost together, a decimal as text, e.g. `1.500`; null while the call lives, and without a rate plan. */
   readonly Price: string | null
   readonly Direction: Direction
   readonly AnsweredBy: string | null
   readonly ForwardedFrom: string | null
   readonly CallerName: string | null
   readonly Uri: string
+  /** Where the recording is: `recordings.download` fetches it. Null while the call lives, and when it was not recorded. */
   readonly RecordingUrl: string | null
 }
 
@@ -94,6 +100,8 @@ export interface CallDetails {
   readonly Leg1Status: Status | ''
   /** Empty when there is no second party. */
   readonly Leg2Status: Status | ''
+  /** The limit of the account that ended the call, or kept it from going on; not there when none did. */
+  readonly EndReason?: EndReason
   readonly Legs: readonly { readonly Leg: { readonly Id: number; readonly OnCallDuration: number } }[]
 }
 
@@ -150,6 +158,8 @@ export interface MonitorParameters extends CallbackParameters {
   readonly Action: Mode
   /** The supervisor's address. */
   readonly PhoneNumber: string
+  /** Why, for the audit log: letters, digits and `. _ : / # + -`, at most 64. */
+  readonly ReasonCode?: string | undefined
   /** The leg that a whisper is for; default the agent's. */
   readonly TargetLegSid?: string | undefined
   /** Default the call's. */
@@ -223,6 +233,7 @@ export interface CallCallback {
   readonly Direction: Direction
   /** Whole seconds in which both parties talked. */
   readonly ConversationDuration: number
+  /** Where the recording is; empty in `answered`, and when the call was not recorded. */
   readonly RecordingUrl: string
   readonly CustomField: string
   /** The two parties, without supervisors. */

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { callQueryIn } from '../../src/contract/call-list.ts'
-import { fieldsFromPairs } from '../../src/contract/fields.ts'
-import { type Scripted, scriptedFetch } from '../../test/scripted-fetch.ts'
+import { callQueryIn } from '../../../src/contract/call-list.ts'
+import { fieldsFromPairs } from '../../../src/contract/fields.ts'
+import { type Scripted, scriptedFetch } from '../../../test/scripted-fetch.ts'
 import { queryOf } from './calls.ts'
-import { type Call, EarshotError, makeEarshot } from './earshot.ts'
-import type { CallFilter } from './resources.ts'
+import { type Call, EarshotError, makeEarshot } from '../earshot.ts'
+import type { CallFilter } from '../resources.ts'
 
 function rig(...script: readonly Scripted[]) {
   const { fetch, asked } = scriptedFetch(...script)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { refused, type Scripted, scriptedFetch } from '../../test/scripted-fetch.ts'
-import { makeEarshot } from './earshot.ts'
+import { refused, type Scripted, scriptedFetch } from '../../../test/scripted-fetch.ts'
+import { makeEarshot } from '../earshot.ts'
 
 function rig(...script: readonly Scripted[]) {
   const { fetch, asked } = scriptedFetch(...script)
@@ -30,6 +30,17 @@ test('[C20] [C21] a change of mode and a hang-up are PUTs on the leg, whose answ
       ['PUT', 'http://h/v1/Accounts/acme/Calls/c/Legs/l.json', { Action: 'barge' }],
       ['PUT', 'http://h/v1/Accounts/acme/Calls/c/Legs/l.json', { Action: 'hangup' }],
     ],
+  )
+})
+
+test('a reason goes along with a mode, and never with a hang-up', async () => {
+  const { legs, asked } = rig({ body: { Leg: {} } }, { body: { Leg: {} } }, { body: { legs: {} } })
+  await legs.whisper('c', { PhoneNumber: 'client:boss', ReasonCode: 'qa/7' })
+  await legs.changeMode('c', 'l', 'barge', { ReasonCode: 'complaint' })
+  await legs.hangUp('c', 'l')
+  assert.deepEqual(
+    asked.map(({ body }) => body),
+    [{ PhoneNumber: 'client:boss', ReasonCode: 'qa/7', Action: 'whisper' }, { Action: 'barge', ReasonCode: 'complaint' }, { Action: 'hangup' }],
   )
 })
 

@@ -1,5 +1,5 @@
 /** Whether the server takes requests. */
-import { askPlain, type EarshotOptions, type RequestOptions, unexpectedAnswer } from './request.ts'
+import { askPlain, type EarshotOptions, type RequestOptions, unexpectedAnswer } from '../request.ts'
 
 /** `draining`: it is about to stop; what lives can be seen and hung up, nothing new begins. */
 export type Health = 'starting' | 'ready' | 'draining'
