@@ -43,7 +43,8 @@ test('[C3] keys are case-sensitive, except that action is Action', () => {
 
 test('[C3] an empty string is as if it had not been sent', () => {
   assert.equal(lastValue(pairs(['TargetLegSid', '']), 'TargetLegSid'), null)
-  assert.equal(json({ TargetLegSid: '', StatusCallback: null, E: [] }).size, 0)
+  assert.equal(json({ TargetLegSid: '', StatusCallback: null }).size, 0)
+  assert.deepEqual([...json({ E: [] })], [['E', []]], 'but a list of nothing can be told from one that is not there')
   assert.deepEqual(allValues(json({ E: ['', 'a', null] }), 'E'), ['a'])
 })
 

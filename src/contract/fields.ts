@@ -6,7 +6,7 @@
  * name like any other.
  */
 
-/** Values by name, in order, none empty; a name without values is not in the map. */
+/** Values by name, in order, none empty. A name without values is not in the map, unless a JSON body has an empty list for it. */
 export type Fields = ReadonlyMap<string, readonly string[]>
 
 /** Most values a request may carry, all names together: the contract knows about twenty names. */
@@ -40,7 +40,9 @@ export function fieldsFromJson(value: unknown): Fields | null {
     if (pairs.length + items.length > MAX_VALUES) return null
     for (const item of items) pairs.push([name, scalarText(item)])
   }
-  return fieldsFromPairs(pairs)
+  const fields = fieldsFromPairs(pairs)
+  const empty = Object.entries(value).flatMap(([name, member]) => (Array.isArray(member) && member.length === 0 ? [[name, []] as const] : []))
+  return fields && new Map([...empty, ...fields])
 }
 
 /** The value of a parameter that is not a list; of several the last, as JSON does with a name given twice. */

@@ -14,7 +14,7 @@ import { type Principal, SCOPES } from '../domain/account/rights.ts'
 import type { Call } from '../domain/call.ts'
 import { hearing } from '../domain/hearing.ts'
 import type { AccountId, CallId, KeyId, LegId } from '../domain/ids.ts'
-import { isEventStream, MAX_STREAMS_PER_ACCOUNT } from './event-stream.ts'
+import { isEventStream, MAX_STREAMS_PER_ACCOUNT, MAX_WAITING_BYTES } from './event-stream.ts'
 import { makeFakeControl } from './fake-control.ts'
 import { NOTHING_KEPT } from './nothing-kept.ts'
 import { makeServer } from './server.ts'
@@ -186,6 +186,15 @@ test('streams of one account have a limit, and room is made when one leaves', as
     return client.response.status === 200 ? client : null
   })
   for (const client of [...clients, next]) client.leave()
+})
+
+test('a beginning of any length reaches who reads', async () => {
+  const { url, headers, connect } = await house()
+  for (let n = 0; n < 1_500; n += 1) await connect()
+  const client = await follow(url, headers)
+  await eventually('the snapshot', () => client.events.length === 1, 20_000)
+  assert(JSON.stringify(client.events[0]).length > MAX_WAITING_BYTES, 'longer than what may wait')
+  client.leave()
 })
 
 test('a server that closes ends its streams instead of waiting for them', async () => {

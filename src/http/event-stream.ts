@@ -49,7 +49,7 @@ export const MAX_STREAMS = 2_000
 const BEAT_MS = 15_000
 const RECHECK_MS = 10_000
 /** What may wait in a connection; beyond it the client reads too slowly. */
-const MAX_WAITING_BYTES = 1024 * 1024
+export const MAX_WAITING_BYTES = 1024 * 1024
 /** How long a client waits before it comes back, ms. */
 const RETRY_MS = 2_000
 
@@ -71,8 +71,9 @@ export function makeStreams(): Streams {
         'x-request-id': reply.request.id,
       })
       const write = (text: string): void => {
-        raw.write(text)
+        // What waits from before counts: one event may be as long as it must, to who reads.
         if (raw.writableLength > MAX_WAITING_BYTES) raw.destroy()
+        else raw.write(text)
       }
       const { first, stop } = stream.open((event) => write(eventText(event)))
       write(`retry: ${RETRY_MS}\n\n${first.map(eventText).join('')}`)

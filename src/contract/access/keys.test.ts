@@ -6,7 +6,7 @@ import type { Key } from '../../domain/account/keys.ts'
 import { SCOPES } from '../../domain/account/rights.ts'
 import { DomainError } from '../../domain/errors.ts'
 import type { AccountId, KeyId } from '../../domain/ids.ts'
-import { fieldsFromPairs } from '../fields.ts'
+import { fieldsFromJson, fieldsFromPairs } from '../fields.ts'
 import { rendered } from '../xml.ts'
 import { graceIn, keyCommand, keyIdIn, keyList, keyResource } from './keys.ts'
 
@@ -41,6 +41,11 @@ test('a name, agents and an end may be given; the end is a date in the accountâ€
     expiresAt: Date.parse('2026-12-01T00:00:00+05:30'),
   })
   assert.equal(command(`Scopes=all&Name=${'Ã¼'.repeat(64)}`).name.length, 64)
+})
+
+test('[C10] a limit to nobody is refused, and is not taken for no limit', () => {
+  const nobody = fieldsFromJson({ Scopes: ['calls.read'], Agents: [] }) ?? assert.fail('too many')
+  refuses('Agents', () => keyCommand(nobody, 'UTC'))
 })
 
 test('what is wrong is told by its name, the first one of Name, Scopes, Agents, ExpiresAt', () => {

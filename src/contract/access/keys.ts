@@ -1,6 +1,7 @@
 /** API keys on the wire: an extension, spelled in the manner of the rest (contract C2, C3, C5). What a parameter may be is said in `../schemas/keys.ts`. */
 import { type Key, type KeyCommand, keyStatus } from '../../domain/account/keys.ts'
 import { SCOPES } from '../../domain/account/rights.ts'
+import { DomainError } from '../../domain/errors.ts'
 import type { KeyId } from '../../domain/ids.ts'
 import { momentsOf, wireDate } from '../dates.ts'
 import type { Fields } from '../fields.ts'
@@ -19,6 +20,8 @@ const KEY_ID = /^[^:\s\u0000-\u001f\u007f]{1,255}$/
  */
 export function keyCommand(fields: Fields, timeZone: string): KeyCommand {
   const asked = parametersIn(KEY_PARAMETERS, fields)
+  // Elsewhere an empty list is as good as none. Whoever limits a key to nobody did not mean a key without a limit.
+  if (asked.Agents === undefined && fields.has('Agents')) throw new DomainError('invalid-parameter', 'Agents')
   const wanted = new Set<string>(asked.Scopes)
   return {
     name: asked.Name,

@@ -35,7 +35,7 @@ export const KEY_PARAMETERS = z.object({
     { min: 1, max: MAX_AGENTS },
     {
       description:
-        'Limits the key to calls in which one of these phones of the account takes part: their names without `client:`, repeated or between commas. Without it there is no such limit.',
+        'Limits the key to calls in which one of these phones of the account takes part: their names without `client:`, repeated or between commas. Without it there is no such limit; an empty list in JSON is refused.',
       example: ['priya', 'ravi'],
       rule,
     },

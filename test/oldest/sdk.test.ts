@@ -1,4 +1,0 @@
-/** `test/sdk.test.ts` on PostgreSQL 15. */
-import { onOldest } from '../postgres.ts'
-
-await onOldest(() => import('../sdk.test.ts'))
