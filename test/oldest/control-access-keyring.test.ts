@@ -1,4 +1,0 @@
-/** `src/control/access/keyring.test.ts` on PostgreSQL 15. */
-import { onOldest } from '../postgres.ts'
-
-await onOldest(() => import('../../src/control/access/keyring.test.ts'))
