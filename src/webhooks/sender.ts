@@ -14,8 +14,11 @@ export interface Attempt {
 /** Failures of the receiver and of the network are results, not exceptions. */
 export type AttemptResult =
   | { readonly ok: true; readonly status: number }
-  /** `isDown`: the receiver as a whole failed, not this one callback: no connection, no answer in time, a 5xx. */
-  | { readonly ok: false; readonly status: number | null; readonly error: string; readonly isDown: boolean }
+  /**
+   * `isDown`: the receiver as a whole failed, not this one callback: no connection, no answer in time, a 5xx. `isCutOff`: by our own close,
+   * which says nothing of the receiver.
+   */
+  | { readonly ok: false; readonly status: number | null; readonly error: string; readonly isDown: boolean; readonly isCutOff?: boolean }
 
 export interface Sender {
   send(attempt: Attempt): Promise<AttemptResult>
@@ -74,7 +77,8 @@ async function send(agent: Agent, { url: text, headers, body }: Attempt, timeout
     return { ok: false, status, error: `HTTP ${status} ${await excerpt(response.body)}`.trim(), isDown: status >= 500 }
   } catch (error) {
     // An address that we refuse ourselves says nothing of the receiver, and costs no time.
-    return { ok: false, status: null, error: reason(error, timeoutMs), isDown: !(error instanceof AddressRefused) }
+    const cut = agent.destroyed ? { isCutOff: true } : {}
+    return { ok: false, status: null, error: reason(error, timeoutMs), isDown: !(error instanceof AddressRefused), ...cut }
   } finally {
     if (!isRead) clearTimeout(timer)
   }

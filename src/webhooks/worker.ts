@@ -245,7 +245,7 @@ function conclude(underWay: UnderWay, result: AttemptResult | null, { receivers,
 }
 
 function outcomeOf(result: AttemptResult | null): AttemptOutcome {
-  if (result === null) return 'lost'
+  if (result === null || (!result.ok && result.isCutOff === true)) return 'lost'
   return result.ok || !result.isDown ? 'answered' : 'failed'
 }
 
