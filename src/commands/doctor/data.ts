@@ -56,34 +56,35 @@ export async function dataChecks(exam: DataExam): Promise<readonly Check[]> {
 export async function recordingsCheck({ recordings }: Pick<Config, 'recordings'>): Promise<Check> {
   const [name, { folder }] = ['recordings', recordings]
   const place = await nearest(folder)
-  const isWritable = await access(place, constants.W_OK | constants.X_OK).then(
-    () => true,
-    () => false,
-  )
-  if (!isWritable)
+  if (!(await isWritable(place)))
     return problem(name, `${place} cannot be written by this user`, 'Give it to the user who runs Earshot, or write another recordings.folder.')
-  const { bavail, bsize } = await statfs(place)
-  const free = bavail * bsize
-  if (free < LITTLE_SPACE_BYTES)
-    return warning(name, `${Math.round(free / 1e6)} MB are free on the disk of ${place}`, 'Make room, or write another recordings.folder.')
+  const space = await spaceWarning(name, place, 'Make room, or write another recordings.folder.')
+  if (space !== null) return space
   return ok(name, place === folder ? `${folder} can be written` : `${folder} is made for the first recording`)
 }
 
 async function folderCheck(data: string, state: FolderState): Promise<Check> {
   const name = 'data folder'
   const place = await nearest(data)
-  const refused = await access(place, constants.W_OK | constants.X_OK).then(
-    () => false,
-    () => true,
-  )
-  if (refused && state.running === null)
+  if (state.running === null && !(await isWritable(place)))
     return problem(name, `${place} cannot be written by this user`, `Make ${data} and give it to the user who runs Earshot: chown USER ${data}`)
-  const { bavail, bsize } = await statfs(place)
-  const free = bavail * bsize
-  if (free < LITTLE_SPACE_BYTES)
-    return warning(name, `${Math.round(free / 1e6)} MB are free on the disk of ${place}`, 'Make room, or write another folder as data.')
+  const space = await spaceWarning(name, place, 'Make room, or write another folder as data.')
+  if (space !== null) return space
   if (state.running !== null) return ok(name, `${data} is in use by the running Earshot`)
   return ok(name, state.major === null ? `${data} is made at the first start` : `${data} holds data of PostgreSQL ${state.major}`)
+}
+
+const isWritable = (folder: string): Promise<boolean> =>
+  access(folder, constants.W_OK | constants.X_OK).then(
+    () => true,
+    () => false,
+  )
+
+/** Null when there is room for a while. */
+async function spaceWarning(name: string, folder: string, change: string): Promise<Check | null> {
+  const { bavail, bsize } = await statfs(folder)
+  const free = bavail * bsize
+  return free < LITTLE_SPACE_BYTES ? warning(name, `${Math.round(free / 1e6)} MB are free on the disk of ${folder}`, change) : null
 }
 
 /** The path itself, or the first folder above it that exists. */
